@@ -1,0 +1,130 @@
+"""What a running cell is given: seed, device, features, progress, and step-resumable training."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.api import Encoder, Images
+
+ENCODE_BATCH = 64
+
+
+class Stateful(Protocol):
+    """Anything with a state_dict: modules, optimisers, schedulers."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+
+
+class NotFinite(Exception):
+    """A loss became NaN or infinite: training stops with a clear reason instead of going on with garbage."""
+
+
+@dataclass
+class Run:
+    """Handed to `fit` and `evaluate`. All randomness derives from `seed`; `scratch` is this cell's own folder."""
+
+    seed: int
+    scratch: Path
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    report: Callable[[int, int, str], None] | None = None  # (done, total, what): the progress display
+    checkpoint_every: float = 30.0  # seconds between checkpoints
+    target: Any = None  # a supervised method's training labels (see Method.supervised)
+    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)  # logged by `log`: name -> (step, value)
+    facts: dict[str, Any] = field(default_factory=dict)  # for the record: images seen, steps, what was chosen on validation
+
+    def progress(self, done: int, total: int, what: str = "") -> None:
+        """Tell whoever watches how far this is."""
+        if self.report is not None:
+            self.report(done, total, what)
+
+    def log(self, name: str, step: int, value: float) -> None:
+        """Keep one point of a learning curve. NaN or infinite values raise `NotFinite`."""
+        if not np.isfinite(value):
+            raise NotFinite(f"{name} became {value} at step {step}: lower the learning rate or look at the input images")
+        self.curves.setdefault(name, []).append((step, float(value)))
+
+    def rng(self, purpose: str = "") -> np.random.Generator:
+        """A NumPy generator that depends on the seed and the purpose alone."""
+        return np.random.default_rng([self.seed, *purpose.encode()])
+
+    def steps(self, total: int, what: str = "training", **state: Stateful) -> Iterator[int]:
+        """The step numbers still to do, of `total`; checkpoints `state` while looping and resumes from the last checkpoint.
+
+        Before each step torch's generator is seeded from (seed, step), so a resumed training repeats exactly what an
+        uninterrupted one does, provided that batches are drawn by step too (`batch`). Stop early by leaving the loop.
+        """
+        path = self.scratch / f"{what}.checkpoint"
+        start = self._restore(path, state)
+        last_save = time.monotonic()
+        for step in range(start, total):
+            if step > start and time.monotonic() - last_save > self.checkpoint_every:
+                self._save(path, step, state)
+                last_save = time.monotonic()
+            torch.manual_seed(hash((self.seed, step)) % (1 << 63))
+            self.progress(step, total, what)
+            yield step
+        self.progress(total, total, what)
+
+    def batch(self, images: Images, size: int, step: int) -> Tensor:
+        """Training batch number `step`: (size, 3, H, W) on the device; every epoch is a fresh permutation."""
+        return images[self.batch_indices(len(images), size, step)].to(self.device)
+
+    def batch_indices(self, count: int, size: int, step: int) -> np.ndarray:
+        """Which of `count` examples make up batch number `step` (without replacement inside an epoch)."""
+        size = min(size, count)
+        epoch, position = divmod(step, max(count // size, 1))
+        order = np.random.default_rng([self.seed, epoch]).permutation(count)
+        return order[position * size : (position + 1) * size]
+
+    def features(self, encoder: Encoder, images: Images) -> np.ndarray:
+        """(N, D) float32: the representation of every image, in order."""
+        return self._encode_all(images, lambda x: {"": encoder.represent(x)})[""]
+
+    def blocks(self, encoder: Encoder, images: Images) -> dict[str, np.ndarray]:
+        """Every named feature block of every image: name -> (N, D) float32."""
+        return self._encode_all(images, encoder.encode)
+
+    def _encode_all(self, images: Images, function: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, np.ndarray]:
+        parts: dict[str, list[np.ndarray]] = {}
+        with torch.no_grad():
+            for x in images.batches(ENCODE_BATCH):
+                for name, block in function(x.to(self.device)).items():
+                    parts.setdefault(name, []).append(block.float().cpu().numpy())
+        whole = {name: np.concatenate(blocks) for name, blocks in parts.items()}
+        for name, block in whole.items():
+            if not np.isfinite(block).all():
+                where = f"block {name!r}" if name else "the representation"
+                raise NotFinite(f"{where} holds NaN or infinite values in {int((~np.isfinite(block)).any(1).sum())} images")
+        return whole
+
+    def _save(self, path: Path, step: int, state: dict[str, Stateful]) -> None:
+        content = {
+            "step": step,
+            "curves": self.curves,
+            "facts": self.facts,
+            "state": {k: v.state_dict() for k, v in state.items()},
+        }
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        torch.save(content, temporary)
+        temporary.replace(path)
+
+    def _restore(self, path: Path, state: dict[str, Stateful]) -> int:
+        if not path.exists():
+            return 0
+        content = torch.load(path, map_location=self.device, weights_only=True)
+        for name, part in state.items():
+            part.load_state_dict(content["state"][name])
+        self.curves = {name: [tuple(point) for point in curve] for name, curve in content["curves"].items()}
+        self.facts = content["facts"]
+        return int(content["step"])
