@@ -192,6 +192,22 @@ class Method:
 
 
 @dataclass(frozen=True)
+class Target:
+    """What a supervised method is fitted on: a task's training images and, row for row, their labels.
+
+    `kind` "multi-class": labels (N,) int64, -1 = unknown; "multi-label": (N, A) int8 in {0, 1, -1 = unknown}; "dense":
+    (N, H, W) uint8 classes per pixel, 255 = ignore. `classes` names the classes or attributes, in order. The harness
+    hands `images` to `Method.fit` as its data and the whole target as `run.target`. Test examples are in neither part.
+    """
+
+    kind: Literal["multi-class", "multi-label", "dense"]
+    classes: tuple[str, ...]
+    images: Pretraining
+    train: np.ndarray  # labels of images.train
+    val: np.ndarray  # labels of images.val
+
+
+@dataclass(frozen=True)
 class Score:
     """One number of an evaluation. `low`/`high`: 95 % interval over test examples; `chance`: what knowing nothing gives."""
 
@@ -225,6 +241,10 @@ class Task:
     target: ClassVar[str] = ""  # the label (or map) the task predicts; "" where there is no single one
     dense: ClassVar[bool] = False  # needs `Encoder.pyramid`
     dataset: str
+
+    def training_target(self, data: DataSet) -> Target:
+        """The labels a supervised method is fitted on for this task. Raises `Unavailable` where there are none."""
+        raise Unavailable(f"{type(self).__name__} has no labels to train on: supervised methods do not apply")
 
     def evaluate(self, encoder: Encoder, data: DataSet, run: Run) -> Evaluation:
         """Scores and outcomes. Whatever is tuned is tuned on the validation split; the test split is used once."""
