@@ -1,0 +1,178 @@
+"""One picture of a coloured mesh with every per-pixel truth, in the image model the physical methods assume.
+
+Camera at the origin, x to the right, y down, z away; pinhole with a field of view of 10 degrees; objects about (0, 0, 1).
+A pixel is albedo * (ambient + diffuse * max(0, n.l)), without gamma: n is the unit surface normal that points AWAY from the
+camera, (-dz/dx, -dz/dy, 1) for a depth map z, and l the unit direction in which the light TRAVELS; both signs together
+give the usual product (unsup3d, Wu et al. 2020, section 3.1). No cast shadows, no highlights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.render.raster import Fragments, rasterize
+
+FIELD_OF_VIEW = math.radians(10)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The P sub-pixels of a batch that see the mesh: where on it they look."""
+
+    image: Tensor  # (P,) int64: item of the batch
+    face: Tensor  # (P,) int64: row of `faces`
+    corners: Tensor  # (P, 3) int64: rows of the vertices
+    barycentric: Tensor  # (P, 3) perspective-correct weights of the corners
+    depth: Tensor  # (P,)
+
+    def interpolate(self, values: Tensor) -> Tensor:
+        """Vertex values (V, C), shared by the batch, or (B, V, C), seen at the sub-pixels: (P, C)."""
+        at_corners = values[self.corners] if values.dim() == 2 else values[self.image[:, None], self.corners]
+        return (self.barycentric[:, :, None] * at_corners).sum(1)
+
+
+Paint = Callable[[Surface], tuple[Tensor, Tensor]]
+"""Procedural texture: sub-pixels -> albedo (P, 3) in [0, 1] and mask class (P,) uint8 > 0."""
+
+
+def rotation(angles: Tensor) -> Tensor:
+    """(B, 3) rotations about x, y, z in radians -> (B, 3, 3) matrices Rz Ry Rx."""
+    (cx, cy, cz), (sx, sy, sz) = torch.cos(angles).unbind(1), torch.sin(angles).unbind(1)
+    rows = (
+        (cy * cz, sx * sy * cz - cx * sz, cx * sy * cz + sx * sz),
+        (cy * sz, sx * sy * sz + cx * cz, cx * sy * sz - sx * cz),
+        (-sy, sx * cy, cx * cy),
+    )
+    return torch.stack([torch.stack(row, -1) for row in rows], 1)
+
+
+def place(vertices: Tensor, view: Tensor) -> Tensor:
+    """Object coordinates (B, V, 3) about the origin -> camera space, by `view` (B, 6): rotations, then translations."""
+    centre = view.new_tensor([0.0, 0.0, 1.0])
+    return vertices @ rotation(view[:, :3]).transpose(1, 2) + (view[:, 3:] + centre)[:, None]
+
+
+def project(vertices: Tensor, size: int, supersample: int = 1) -> Tensor:
+    """Camera space (B, V, 3) -> screen space: x, y in (sub-)pixels, centres at the integers; depth kept."""
+    focal = (size - 1) / 2 / math.tan(FIELD_OF_VIEW / 2)
+    x, y, z = vertices.unbind(-1)
+    pixels = torch.stack((x, y), -1) / z[..., None] * focal + (size - 1) / 2
+    return torch.cat(((pixels + 0.5) * supersample - 0.5, z[..., None]), -1)
+
+
+def render(
+    vertices: Tensor,
+    faces: Tensor,
+    colours: Tensor | Paint,
+    parts: Tensor,
+    light: Tensor,
+    background: Tensor,
+    image_size: int,
+    supersample: int = 2,
+    noise: Tensor | None = None,
+) -> dict[str, np.ndarray]:
+    """Draw a batch of B meshes with the same faces.
+
+    `vertices`: (B, V, 3) float32 in camera space; smooth shading where faces share vertices. `faces`: (F, 3) int64, seen
+    from both sides. `colours`: albedo per vertex, (B, V, 3) in [0, 1], with `parts` (F,) uint8 the mask class > 0 of each
+    face; or a `Paint`, which decides both (`parts` is then not used). `light`: (B, 5) ambient, diffuse, unit direction x, y, z.
+    `background`: (B, H, W, 3) in [0, 1]. `noise`: (B, H, W, 3) is added at last, or None.
+
+    Returns arrays by name: "images" (B, H, W, 3) uint8; "foreground" (B, H, W) bool: at least half the sub-pixels see the mesh.
+    Where it is true: "mask" uint8, the class most sub-pixels see; "depth" float32; "normals" (B, H, W, 3), "albedo" (B, H, W, 3)
+    and "shading" float16; all 0 elsewhere. Anti-aliasing takes the mean of supersample^2 sub-pixels: shading is their
+    mean, albedo the mean that albedo * shading needs to equal the colour; depth and normals leave out those of
+    surfaces further behind.
+    """
+    screen = project(vertices, image_size, supersample)
+    fragments = rasterize(screen, faces, image_size * supersample, image_size * supersample)
+    surface = visible_surface(fragments, faces)
+    if isinstance(colours, Tensor):
+        albedo, part = surface.interpolate(colours), parts[surface.face]
+    else:
+        albedo, part = colours(surface)
+    normals = surface_normals(vertices, faces, surface)
+    falling = (normals * light[surface.image, 2:]).sum(1).clamp(min=0)
+    shading = light[surface.image, 0] + light[surface.image, 1] * falling
+    gathered = torch.cat((albedo * shading[:, None], albedo, shading[:, None], normals, part[:, None].float()), 1)
+
+    # (B, H, W, S^2, ...): the sub-pixels of every pixel.
+    blocks = _by_pixel(_scatter(gathered, fragments.covered), supersample)
+    depth = _by_pixel(fragments.depth[..., None], supersample)[..., 0]
+    covered = _by_pixel(fragments.covered[..., None], supersample)[..., 0]
+    coverage = covered.float().mean(3)
+    count = covered.sum(3).clamp(min=1)[..., None]
+    colour, plain, shade = (blocks[..., part].sum(3) / count for part in (slice(0, 3), slice(3, 6), slice(6, 7)))
+    mean_albedo = torch.where(shade > 1e-3, colour / shade.clamp(min=1e-3), plain)
+
+    step = 2 * math.tan(FIELD_OF_VIEW / 2) / (image_size * supersample)  # width of a sub-pixel at depth 1
+    nearest = depth.amin(3, keepdim=True)
+    front = (covered & (depth < nearest + 3 * step)).float()
+    front_depth = torch.where(front > 0, depth, 0).sum(3) / front.sum(3).clamp(min=1)
+    front_normals = F.normalize((front[..., None] * blocks[..., 7:10]).sum(3), dim=-1)
+    mask = _most_seen(blocks[..., 10], covered, depth)
+
+    alpha = coverage[..., None]
+    image = alpha * colour.clamp(0, 1) + (1 - alpha) * background
+    image = image if noise is None else image + noise
+    foreground = coverage >= 0.5
+    maps = {
+        "images": (image.clamp(0, 1) * 255).round().to(torch.uint8),
+        "foreground": foreground,
+        "mask": torch.where(foreground, mask, 0).to(torch.uint8),
+        "depth": torch.where(foreground, front_depth, 0),
+        "normals": torch.where(foreground[..., None], front_normals, 0).half(),
+        "albedo": torch.where(foreground[..., None], mean_albedo, 0).half(),
+        "shading": torch.where(foreground, shade[..., 0], 0).half(),
+    }
+    return {name: value.cpu().numpy() for name, value in maps.items()}
+
+
+def visible_surface(fragments: Fragments, faces: Tensor) -> Surface:
+    """The covered (sub-)pixels of all images, image by image and row by row."""
+    covered = fragments.covered.flatten().nonzero().squeeze(1)
+    face = fragments.face.flatten()[covered]
+    image = covered // fragments.face[0].numel()
+    weights = fragments.barycentric.reshape(-1, 3)[covered]
+    return Surface(image, face, faces[face], weights, fragments.depth.flatten()[covered])
+
+
+def surface_normals(vertices: Tensor, faces: Tensor, surface: Surface) -> Tensor:
+    """(P, 3) unit normals, smooth over shared vertices, on the side of each face that turns away from the camera."""
+    corner = vertices[:, faces]  # (B, F, 3, 3)
+    face_normals = torch.cross(corner[:, :, 1] - corner[:, :, 0], corner[:, :, 2] - corner[:, :, 0], dim=-1)
+    turned = (face_normals * corner[:, :, 0]).sum(-1).sign()  # +1: already points away from the camera
+    smooth = torch.zeros_like(vertices)
+    for k in range(3):
+        smooth.index_add_(1, faces[:, k], face_normals)
+    normals = F.normalize(surface.interpolate(F.normalize(smooth, dim=-1)), dim=-1)
+    return normals * turned[surface.image, surface.face][:, None]
+
+
+def _scatter(values: Tensor, covered: Tensor) -> Tensor:
+    """(P, C) values of the covered sub-pixels -> (B, h, w, C), 0 elsewhere."""
+    everywhere = values.new_zeros(*covered.shape, values.shape[1])
+    everywhere[covered] = values
+    return everywhere
+
+
+def _by_pixel(values: Tensor, supersample: int) -> Tensor:
+    """(B, H*S, W*S, C) -> (B, H, W, S^2, C)."""
+    batch, height, width, channels = values.shape
+    s = supersample
+    blocks = values.reshape(batch, height // s, s, width // s, s, channels).transpose(2, 3)
+    return blocks.reshape(batch, height // s, width // s, s * s, channels)
+
+
+def _most_seen(part: Tensor, covered: Tensor, depth: Tensor) -> Tensor:
+    """(B, H, W, S^2) classes -> (B, H, W): the class most covered sub-pixels see; of equals, the nearest."""
+    votes = sum((part == part[..., k : k + 1]).float() for k in range(part.shape[3]))
+    score = torch.where(covered, votes - 0.1 * depth, -torch.inf)
+    return part.gather(3, score.argmax(3, keepdim=True))[..., 0]
