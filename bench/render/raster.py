@@ -1,0 +1,200 @@
+"""Which triangle of a mesh does each pixel see, where on it, and how far away?
+
+Two rasterizers behind one function. `candidates` is plain torch: every face lists the pixel centres near it, row by row, each
+pair is tested once, and the nearest face wins a scatter-reduction. `pytorch3d` is that package's rasterizer, naive on the
+CPU and written for the GPU. Both give the same coverage, depths and gradients.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from bench.api import BadInput, Unavailable
+
+Rasterizer = Literal["auto", "candidates", "pytorch3d"]
+
+CHUNK = {
+    "cpu": 1 << 16,
+    "cuda": 1 << 23,
+}  # (face, row) pairs taken at a time: what fits the cache, or the device's memory
+SLACK = 1e-3  # pixels by which a row's span is widened before the exact test: far above rounding
+
+
+@dataclass(frozen=True)
+class Fragments:
+    """What every pixel sees. Background has face -1, barycentric 0 and infinite depth."""
+
+    face: Tensor  # (B, H, W) int64: row of `faces`
+    barycentric: Tensor  # (B, H, W, 3) perspective-correct weights of the face's three corners, differentiable
+    depth: Tensor  # (B, H, W) differentiable
+
+    @property
+    def covered(self) -> Tensor:
+        """(B, H, W) bool: pixels that see the mesh."""
+        return self.face >= 0
+
+
+def rasterize(vertices: Tensor, faces: Tensor, height: int, width: int, rasterizer: Rasterizer = "auto") -> Fragments:
+    """Depth-buffer a batch of meshes that share their faces.
+
+    `vertices`: (B, V, 3) float32 in screen space: x to the right and y down in pixels, pixel centres at the integers; z > 0
+    the depth. `faces`: (F, 3) int64. The nearest face wins, ties go to the lowest face number; faces are two-sided; those
+    reaching behind the camera (z <= 0) or with non-finite corners are left out. "auto" takes PyTorch3D on a GPU where
+    it is installed, else the candidate list. Raises `Unavailable` if PyTorch3D is asked for and missing.
+    """
+    if vertices.dim() != 3 or vertices.shape[-1] != 3 or faces.dim() != 2 or faces.shape[-1] != 3:
+        shapes = f"{tuple(vertices.shape)} and {tuple(faces.shape)}"
+        raise BadInput(f"rasterize: vertices must be (B, V, 3) and faces (F, 3), got {shapes}")
+    if rasterizer == "auto":
+        rasterizer = "pytorch3d" if vertices.is_cuda and importlib.util.find_spec("pytorch3d") else "candidates"
+    if rasterizer == "pytorch3d":
+        return _rasterize_pytorch3d(vertices, faces, height, width)
+    face = _nearest_faces(vertices.detach(), faces, height, width)
+    barycentric, depth = _differentiable_fragments(vertices, faces, face)
+    return Fragments(face, barycentric, depth)
+
+
+def interpolate(fragments: Fragments, faces: Tensor, attributes: Tensor) -> Tensor:
+    """Vertex attributes (B, V, C) or (V, C) at every pixel: (B, H, W, C), zero where background. Differentiable."""
+    batch, height, width = fragments.face.shape
+    if attributes.dim() == 2:
+        attributes = attributes.expand(batch, *attributes.shape)
+    corners = faces[fragments.face.clamp(min=0)].reshape(batch, -1, 1)  # (B, H*W*3, 1)
+    values = attributes.gather(1, corners.expand(-1, -1, attributes.shape[-1]))
+    values = values.reshape(batch, height, width, 3, -1)
+    return (fragments.barycentric[..., None] * values).sum(-2)
+
+
+# ------------------------------------------------------------------------------------------------------ candidate list
+
+
+def _nearest_faces(vertices: Tensor, faces: Tensor, height: int, width: int) -> Tensor:
+    """(B, H, W) int64: the nearest face at every pixel centre, -1 where there is none."""
+    batch, count = vertices.shape[0], faces.shape[0]
+    # (9, B*F): the coordinates x0 x1 x2 y0 y1 y2 z0 z1 z2 of every face of every item.
+    corners = vertices.permute(2, 0, 1)[:, :, faces.T].transpose(1, 2).reshape(9, batch * count)
+    first, rows = _pixels_between(corners[3:6].amin(0), corners[3:6].amax(0), height)
+    _, columns = _pixels_between(corners[:3].amin(0), corners[:3].amax(0), width)
+    usable = (columns > 0) & (corners[6:].amin(0) > 0) & corners.isfinite().all(0)
+    listed = torch.where(usable, rows, 0).nonzero().squeeze(1)
+
+    # The nearest face of a pixel as one integer: depth bits above, face number below. Depths are positive, so their bits
+    # order as they do; and a minimum does not depend on the order in which the pairs come.
+    nothing = torch.iinfo(torch.int64).max
+    nearest = torch.full((batch * height * width,), nothing, device=vertices.device)
+    for part in _chunks(listed, rows[listed], CHUNK.get(vertices.device.type, 1 << 20)):
+        triangle = corners[:, part]
+        line, nth = _repeat(rows[part])  # which face of the part, and the how-manieth of its rows
+        row = first[part][line] + nth
+        left, columns = _pixels_between(*_span(triangle, line, row), width)
+        pair, nth = _repeat(columns)
+        index, row, column = line[pair], row[pair], left[pair] + nth
+        inside, depth = _test(triangle[:, index], column, row)
+        hit = inside.nonzero().squeeze(1)
+        face = part[index[hit]]
+        item = face // count
+        key = (depth[hit].view(torch.int32).long() << 32) | (face - item * count)
+        nearest.scatter_reduce_(0, (item * height + row[hit]) * width + column[hit], key, "amin")
+    face = torch.where(nearest == nothing, -1, nearest & 0xFFFFFFFF)
+    return face.reshape(batch, height, width)
+
+
+def _pixels_between(least: Tensor, most: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The first of the pixels 0 .. size-1 in [least, most], and how many they are."""
+    first = least.nan_to_num().clamp(0, size).ceil().long()
+    last = most.nan_to_num().clamp(-1, size - 1).floor().long()
+    return first, (last - first + 1).clamp(min=0)
+
+
+def _repeat(times: Tensor) -> tuple[Tensor, Tensor]:
+    """For times (2, 0, 3): the index repeated, (0, 0, 2, 2, 2), and the count within each, (0, 1, 0, 1, 2)."""
+    index = torch.repeat_interleave(times)
+    return index, torch.arange(len(index), device=index.device) - (times.cumsum(0) - times)[index]
+
+
+def _chunks(listed: Tensor, rows: Tensor, limit: int) -> list[Tensor]:
+    """Split `listed` faces into runs with about `limit` rows together."""
+    if len(listed) == 0:
+        return []
+    before = (rows.cumsum(0) - rows) // limit
+    return list(listed.split(torch.unique_consecutive(before, return_counts=True)[1].tolist()))
+
+
+def _span(triangle: Tensor, line: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
+    """Where a pixel row enters and leaves a triangle, a little generously. `triangle`: (9, N), rows of it in `line`."""
+    y, order = triangle[3:6].sort(0)
+    x = triangle[:3].gather(0, order)
+    rise = torch.stack((y[2] - y[0], y[1] - y[0], y[2] - y[1]))
+    run = torch.stack((x[2] - x[0], x[1] - x[0], x[2] - x[1]))
+    slope = torch.where(rise > 0, run / rise, 0)
+    table = torch.cat((x[:2], y[:2], slope))[:, line]
+    x_top, x_middle, y_top, y_middle, long, upper, lower = table
+    below, past = row - y_top, row - y_middle
+    one = x_top + below * long
+    other = torch.where(past < 0, x_top + below * upper, x_middle + past * lower)
+    return torch.minimum(one, other) - SLACK, torch.maximum(one, other) + SLACK
+
+
+def _test(corners: Tensor, column: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
+    """Is the pixel in the triangle (edges included), and at what depth? `corners`: (9, N); column, row: (N,) int64."""
+    x, y = corners[:3] - column, corners[3:6] - row
+    # Twice the signed areas opposite each corner. Swapping an edge's ends flips the sign exactly, so neighbours leave no gap.
+    a = x[1] * y[2] - x[2] * y[1]
+    b = x[2] * y[0] - x[0] * y[2]
+    c = x[0] * y[1] - x[1] * y[0]
+    area = a + b + c
+    least, most = torch.minimum(torch.minimum(a, b), c), torch.maximum(torch.maximum(a, b), c)
+    inside = ((least >= 0) | (most <= 0)) & (area != 0)
+    depth = area / (a / corners[6] + b / corners[7] + c / corners[8])
+    return inside, depth
+
+
+def _differentiable_fragments(vertices: Tensor, faces: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
+    """Perspective-correct barycentric weights (B, H, W, 3) and depth (B, H, W) of the faces found."""
+    batch, height, width = face.shape
+    covered = (face.flatten() >= 0).nonzero().squeeze(1)
+    item, pixel = covered // (height * width), covered % (height * width)
+    column, row = (pixel % width).to(vertices), (pixel // width).to(vertices)
+    corner = faces[face.flatten()[covered]].T + item * vertices.shape[1]  # (3, P) rows of the flattened vertices
+    # One gather per coordinate: its backward adds up in a fixed order, whatever the number of threads.
+    flat = vertices.reshape(-1, 3).T.contiguous()
+    x, y, z = flat.gather(1, corner.reshape(1, -1).expand(3, -1)).reshape(3, 3, -1)
+    x, y = x - column, y - row
+    areas = torch.stack((x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]))
+    inverse = areas / areas.sum(0) / z  # each corner's share of the inverse depth
+    depth = 1 / inverse.sum(0)
+    weights = (inverse * depth).T
+    everywhere = vertices.new_zeros(batch * height * width, 3).index_copy(0, covered, weights)
+    depths = vertices.new_full((batch * height * width,), torch.inf).index_copy(0, covered, depth)
+    return everywhere.reshape(batch, height, width, 3), depths.reshape(batch, height, width)
+
+
+# ----------------------------------------------------------------------------------------------------------- PyTorch3D
+
+
+def _rasterize_pytorch3d(vertices: Tensor, faces: Tensor, height: int, width: int) -> Fragments:
+    """The same through PyTorch3D, whose normalised coordinates point left and up and span the shorter side by 2."""
+    try:
+        from pytorch3d.renderer.mesh import rasterize_meshes
+        from pytorch3d.structures import Meshes
+    except ImportError as error:
+        raise Unavailable(f"PyTorch3D cannot be imported ({error}): pip install 'pdr-bench[pytorch3d]'") from error
+    batch, short = vertices.shape[0], min(height, width)
+    x, y, z = vertices.unbind(-1)
+    scaled = torch.stack(((width - 1 - 2 * x) / short, (height - 1 - 2 * y) / short, z), -1)
+    found, depth, weights, _ = rasterize_meshes(
+        Meshes(scaled, faces.expand(batch, *faces.shape)),
+        image_size=(height, width),
+        bin_size=0 if not vertices.is_cuda else None,
+        perspective_correct=True,
+    )
+    found, depth, weights = found[..., 0], depth[..., 0], weights[..., 0, :]
+    covered = found >= 0
+    item = torch.arange(batch, device=faces.device).reshape(-1, 1, 1)
+    face = torch.where(covered, found - item * len(faces), -1)
+    return Fragments(face, weights.where(covered[..., None], 0), depth.where(covered, torch.inf))
