@@ -1,3 +1,8 @@
 """The built-in methods: name -> "module:Class", or "module:Class[field=value,...]" for a named variant."""
 
-METHODS = {}
+METHODS = {
+    "pixels": "methods.pixels:Pixels",
+    "pca": "methods.pca:PCA",
+    "random_features": "methods.random_features:RandomFeatures",
+    "beta_vae": "methods.beta_vae:BetaVAE",
+}
