@@ -1,7 +1,7 @@
 """Golden numbers of the reference implementations: how weights are filled, and how outputs are compared.
 
-A golden file holds the outputs of a published network whose every tensor is filled from a hash of its state-dict key, so
-equal numbers prove equal names, shapes and arithmetic. The files lie outside the repository; tests skip without them.
+A golden file holds the outputs of a published network whose every tensor is filled from a hash of its state-dict key,
+so equal numbers prove equal names, shapes and arithmetic. The files lie outside the repository; tests skip without them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def load(name: str) -> dict[str, Any]:
 
 
 def fill(module: nn.Module, prefix: str = "") -> None:
-    """Fill every entry of the state dict by rule "golden-fill-v1"; `prefix` stands before each key in its seed string."""
+    """Fill every entry of the state dict by rule golden-fill-v1; `prefix` stands before each key in its seed string."""
     state = module.state_dict()
     filled = {key: torch.from_numpy(_values(key, tensor, state, prefix)) for key, tensor in state.items()}
     module.load_state_dict(filled)
@@ -56,7 +56,7 @@ def _values(key: str, tensor: Tensor, state: dict[str, Tensor], prefix: str) -> 
 
 
 def draw(seed: int, shape: list[int] | tuple[int, ...], signed: bool = False) -> Tensor:
-    """The inputs the golden files are made with: float32(default_rng(seed).random(shape)), times 2 minus 1 if `signed`."""
+    """The inputs of the golden files: float32(default_rng(seed).random(shape)), times 2 minus 1 if `signed`."""
     values = np.random.default_rng(seed).random(tuple(shape)).astype(np.float32)
     return torch.from_numpy(values * 2 - 1 if signed else values)
 

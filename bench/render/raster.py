@@ -1,8 +1,8 @@
 """Which triangle of a mesh does each pixel see, where on it, and how far away?
 
-Two rasterizers behind one function. `candidates` is plain torch: every face lists the pixel centres near it, row by row, each
-pair is tested once, and the nearest face wins a scatter-reduction. `pytorch3d` is that package's rasterizer, naive on the
-CPU and written for the GPU. Both give the same coverage, depths and gradients.
+Two rasterizers behind one function. `candidates` is plain torch: every face lists the pixel centres near it, row by
+row, each pair is tested once, and the nearest face wins a scatter-reduction. `pytorch3d` is that package's rasterizer,
+naive on the CPU and written for the GPU. Both give the same coverage, depths and gradients.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Fragments:
 def rasterize(vertices: Tensor, faces: Tensor, height: int, width: int, rasterizer: Rasterizer = "auto") -> Fragments:
     """Depth-buffer a batch of meshes that share their faces.
 
-    `vertices`: (B, V, 3) float32 in screen space: x to the right and y down in pixels, pixel centres at the integers; z > 0
-    the depth. `faces`: (F, 3) int64. The nearest face wins, ties go to the lowest face number; faces are two-sided; those
-    reaching behind the camera (z <= 0) or with non-finite corners are left out. "auto" takes PyTorch3D on a GPU where
-    it is installed, else the candidate list. Raises `Unavailable` if PyTorch3D is asked for and missing.
+    `vertices`: (B, V, 3) float32 in screen space: x to the right and y down in pixels, pixel centres at the integers;
+    z > 0 the depth. `faces`: (F, 3) int64. The nearest face wins, ties go to the lowest face number; faces are
+    two-sided; those reaching behind the camera (z <= 0) or with non-finite corners are left out. "auto" takes PyTorch3D
+    on a GPU where it is installed, else the candidate list. Raises `Unavailable` if PyTorch3D is asked for and missing.
     """
     if vertices.dim() != 3 or vertices.shape[-1] != 3 or faces.dim() != 2 or faces.shape[-1] != 3:
         shapes = f"{tuple(vertices.shape)} and {tuple(faces.shape)}"
@@ -77,24 +77,26 @@ def _nearest_faces(vertices: Tensor, faces: Tensor, height: int, width: int) -> 
     """(B, H, W) int64: the nearest face at every pixel centre, -1 where there is none."""
     batch, count = vertices.shape[0], faces.shape[0]
     # (9, B*F): the coordinates x0 x1 x2 y0 y1 y2 z0 z1 z2 of every face of every item.
-    corners = vertices.permute(2, 0, 1)[:, :, faces.T].transpose(1, 2).reshape(9, batch * count)
+    corners = vertices.permute(2, 0, 1).index_select(2, faces.T.flatten())  # (3, B, 3*F)
+    corners = corners.reshape(3, batch, 3, count).transpose(1, 2).reshape(9, batch * count)
     first, rows = _pixels_between(corners[3:6].amin(0), corners[3:6].amax(0), height)
     _, columns = _pixels_between(corners[:3].amin(0), corners[:3].amax(0), width)
-    usable = (columns > 0) & (corners[6:].amin(0) > 0) & corners.isfinite().all(0)
+    usable = (columns > 0) & (corners[6:].amin(0) > 0) & corners.sum(0).isfinite()
     listed = torch.where(usable, rows, 0).nonzero().squeeze(1)
 
-    # The nearest face of a pixel as one integer: depth bits above, face number below. Depths are positive, so their bits
-    # order as they do; and a minimum does not depend on the order in which the pairs come.
+    # The nearest face of a pixel as one integer: depth bits above, face number below. Depths are positive, so their
+    # bits order as they do; and a minimum does not depend on the order in which the pairs come.
     nothing = torch.iinfo(torch.int64).max
     nearest = torch.full((batch * height * width,), nothing, device=vertices.device)
     for part in _chunks(listed, rows[listed], CHUNK.get(vertices.device.type, 1 << 20)):
-        triangle = corners[:, part]
+        triangle = corners.index_select(1, part)
         line, nth = _repeat(rows[part])  # which face of the part, and the how-manieth of its rows
-        row = first[part][line] + nth
+        row = first[part].index_select(0, line) + nth
         left, columns = _pixels_between(*_span(triangle, line, row), width)
         pair, nth = _repeat(columns)
-        index, row, column = line[pair], row[pair], left[pair] + nth
-        inside, depth = _test(triangle[:, index], column, row)
+        index, row = line.index_select(0, pair), row.index_select(0, pair)
+        column = left.index_select(0, pair) + nth
+        inside, depth = _test(triangle.index_select(1, index), column, row)
         hit = inside.nonzero().squeeze(1)
         face = part[index[hit]]
         item = face // count
@@ -114,7 +116,8 @@ def _pixels_between(least: Tensor, most: Tensor, size: int) -> tuple[Tensor, Ten
 def _repeat(times: Tensor) -> tuple[Tensor, Tensor]:
     """For times (2, 0, 3): the index repeated, (0, 0, 2, 2, 2), and the count within each, (0, 1, 0, 1, 2)."""
     index = torch.repeat_interleave(times)
-    return index, torch.arange(len(index), device=index.device) - (times.cumsum(0) - times)[index]
+    before = times.cumsum(0) - times
+    return index, torch.arange(len(index), device=index.device) - before.index_select(0, index)
 
 
 def _chunks(listed: Tensor, rows: Tensor, limit: int) -> list[Tensor]:
@@ -132,7 +135,7 @@ def _span(triangle: Tensor, line: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
     rise = torch.stack((y[2] - y[0], y[1] - y[0], y[2] - y[1]))
     run = torch.stack((x[2] - x[0], x[1] - x[0], x[2] - x[1]))
     slope = torch.where(rise > 0, run / rise, 0)
-    table = torch.cat((x[:2], y[:2], slope))[:, line]
+    table = torch.cat((x[:2], y[:2], slope)).index_select(1, line)
     x_top, x_middle, y_top, y_middle, long, upper, lower = table
     below, past = row - y_top, row - y_middle
     one = x_top + below * long
@@ -143,7 +146,7 @@ def _span(triangle: Tensor, line: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
 def _test(corners: Tensor, column: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
     """Is the pixel in the triangle (edges included), and at what depth? `corners`: (9, N); column, row: (N,) int64."""
     x, y = corners[:3] - column, corners[3:6] - row
-    # Twice the signed areas opposite each corner. Swapping an edge's ends flips the sign exactly, so neighbours leave no gap.
+    # Twice the signed areas opposite each corner. Swapping an edge's ends flips the sign exactly: neighbours leave no gap.
     a = x[1] * y[2] - x[2] * y[1]
     b = x[2] * y[0] - x[0] * y[2]
     c = x[0] * y[1] - x[1] * y[0]
