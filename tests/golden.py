@@ -1,7 +1,8 @@
 """Golden numbers of the reference implementations: how weights are filled, and how outputs are compared.
 
 A golden file holds the outputs of a published network whose every tensor is filled from a hash of its state-dict key,
-so equal numbers prove equal names, shapes and arithmetic. The files lie outside the repository; tests skip without them.
+so equal numbers prove equal names, shapes and arithmetic. The files lie outside the repository; tests skip without
+them.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding
 
 from bench.api import BadInput, Unavailable
 
@@ -62,12 +63,15 @@ def rasterize(vertices: Tensor, faces: Tensor, height: int, width: int, rasteriz
 def interpolate(fragments: Fragments, faces: Tensor, attributes: Tensor) -> Tensor:
     """Vertex attributes (B, V, C) or (V, C) at every pixel: (B, H, W, C), zero where background. Differentiable."""
     batch, height, width = fragments.face.shape
-    if attributes.dim() == 2:
-        attributes = attributes.expand(batch, *attributes.shape)
-    corners = faces[fragments.face.clamp(min=0)].reshape(batch, -1, 1)  # (B, H*W*3, 1)
-    values = attributes.gather(1, corners.expand(-1, -1, attributes.shape[-1]))
-    values = values.reshape(batch, height, width, 3, -1)
-    return (fragments.barycentric[..., None] * values).sum(-2)
+    covered = fragments.covered.flatten().nonzero().squeeze(1)
+    corner = faces[fragments.face.flatten()[covered]]  # (P, 3)
+    if attributes.dim() == 3:
+        corner = corner + (covered // (height * width) * attributes.shape[1])[:, None]
+        attributes = attributes.flatten(0, 1)
+    weights = fragments.barycentric.reshape(-1, 3).index_select(0, covered)
+    values = (weights[..., None] * embedding(corner, attributes)).sum(1)
+    everywhere = attributes.new_zeros(batch * height * width, attributes.shape[1])
+    return everywhere.index_copy(0, covered, values).reshape(batch, height, width, -1)
 
 
 # ------------------------------------------------------------------------------------------------------ candidate list
@@ -146,7 +150,7 @@ def _span(triangle: Tensor, line: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
 def _test(corners: Tensor, column: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
     """Is the pixel in the triangle (edges included), and at what depth? `corners`: (9, N); column, row: (N,) int64."""
     x, y = corners[:3] - column, corners[3:6] - row
-    # Twice the signed areas opposite each corner. Swapping an edge's ends flips the sign exactly: neighbours leave no gap.
+    # Twice the signed areas opposite each corner. Swapping an edge's ends flips the sign exactly: no gaps.
     a = x[1] * y[2] - x[2] * y[1]
     b = x[2] * y[0] - x[0] * y[2]
     c = x[0] * y[1] - x[1] * y[0]
