@@ -5,4 +5,6 @@ METHODS = {
     "pca": "methods.pca:PCA",
     "random_features": "methods.random_features:RandomFeatures",
     "beta_vae": "methods.beta_vae:BetaVAE",
+    "dip_vae": "methods.dip_vae:DIPVAE",
+    "vq_vae": "methods.vq_vae:VQVAE",
 }
