@@ -1,9 +1,9 @@
 """One picture of a coloured mesh with every per-pixel truth, in the image model the physical methods assume.
 
-Camera at the origin, x to the right, y down, z away; pinhole with a field of view of 10 degrees; objects about (0, 0, 1).
-A pixel is albedo * (ambient + diffuse * max(0, n.l)), without gamma: n is the unit surface normal that points AWAY from the
-camera, (-dz/dx, -dz/dy, 1) for a depth map z, and l the unit direction in which the light TRAVELS; both signs together
-give the usual product (unsup3d, Wu et al. 2020, section 3.1). No cast shadows, no highlights.
+Camera at the origin, x to the right, y down, z away; pinhole with a field of view of 10 degrees; objects about
+(0, 0, 1). A pixel is albedo * (ambient + diffuse * max(0, n.l)), without gamma: n is the unit surface normal that points
+AWAY from the camera, (-dz/dx, -dz/dy, 1) for a depth map z, and l the unit direction in which the light TRAVELS; both
+signs together give the usual product (unsup3d, Wu et al. 2020, section 3.1). No cast shadows, no highlights.
 """
 
 from __future__ import annotations
@@ -80,16 +80,16 @@ def render(
 ) -> dict[str, np.ndarray]:
     """Draw a batch of B meshes with the same faces.
 
-    `vertices`: (B, V, 3) float32 in camera space; smooth shading where faces share vertices. `faces`: (F, 3) int64, seen
-    from both sides. `colours`: albedo per vertex, (B, V, 3) in [0, 1], with `parts` (F,) uint8 the mask class > 0 of each
-    face; or a `Paint`, which decides both (`parts` is then not used). `light`: (B, 5) ambient, diffuse, unit direction x, y, z.
-    `background`: (B, H, W, 3) in [0, 1]. `noise`: (B, H, W, 3) is added at last, or None.
+    `vertices`: (B, V, 3) float32 in camera space; smooth shading where faces share vertices. `faces`: (F, 3) int64,
+    seen from both sides. `colours`: albedo per vertex, (B, V, 3) in [0, 1], with `parts` (F,) uint8 the mask class > 0
+    of each face; or a `Paint`, which decides both (`parts` is then not used). `light`: (B, 5) ambient, diffuse, unit
+    direction x, y, z. `background`: (B, H, W, 3) in [0, 1]. `noise`: (B, H, W, 3) is added at last, or None.
 
-    Returns arrays by name: "images" (B, H, W, 3) uint8; "foreground" (B, H, W) bool: at least half the sub-pixels see the mesh.
-    Where it is true: "mask" uint8, the class most sub-pixels see; "depth" float32; "normals" (B, H, W, 3), "albedo" (B, H, W, 3)
-    and "shading" float16; all 0 elsewhere. Anti-aliasing takes the mean of supersample^2 sub-pixels: shading is their
-    mean, albedo the mean that albedo * shading needs to equal the colour; depth and normals leave out those of
-    surfaces further behind.
+    Returns arrays by name: "images" (B, H, W, 3) uint8; "foreground" (B, H, W) bool: at least half the sub-pixels see
+    the mesh. Where it is true: "mask" uint8, the class most sub-pixels see; "depth" float32; "normals" (B, H, W, 3),
+    "albedo" (B, H, W, 3) and "shading" float16; all 0 elsewhere. Anti-aliasing takes the mean of supersample^2
+    sub-pixels: shading is their mean, albedo the mean that albedo * shading needs to equal the colour; depth and normals
+    leave out those of surfaces further behind.
     """
     screen = project(vertices, image_size, supersample)
     fragments = rasterize(screen, faces, image_size * supersample, image_size * supersample)
