@@ -1,0 +1,38 @@
+"""Surface normals of a depth map, and Lambertian shading (unsup3d, Wu et al. 2020, section 3.1, equation 2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.render.camera import Camera
+
+
+def normals(depth: Tensor, camera: Camera) -> Tensor:
+    """(B, H, W) depths -> (B, H, W, 3) unit normals; those of the outermost pixels are (0, 0, 1).
+
+    The cross product of central differences of the back-projected grid. A plane that faces the camera has (0, 0, 1):
+    normals point away from the camera, and the light direction is the one in which light travels.
+    """
+    points = camera.back_project(depth)
+    along_row = points[:, 1:-1, 2:] - points[:, 1:-1, :-2]
+    along_column = points[:, 2:, 1:-1] - points[:, :-2, 1:-1]
+    inner = torch.linalg.cross(along_row, along_column)
+    flat = inner.new_tensor([0.0, 0.0, 1.0]).expand(*depth.shape, 3).clone()
+    flat[:, 1:-1, 1:-1] = inner
+    return flat / (flat.norm(dim=-1, keepdim=True) + 1e-7)
+
+
+def light_direction(slope: Tensor) -> Tensor:
+    """(B, 2) slopes dx, dy -> (B, 3) unit directions (dx, dy, 1) / norm."""
+    return F.normalize(torch.cat((slope, torch.ones_like(slope[:, :1])), 1), dim=1)
+
+
+def shade(normal: Tensor, light: Tensor) -> Tensor:
+    """Shading ambient + diffuse * max(0, n.l) at every pixel: (B, H, W).
+
+    `normal`: (B, H, W, 3) unit; `light`: (B, 5) ambient, diffuse, unit direction x, y, z.
+    """
+    ambient, diffuse, direction = light[:, :1, None], light[:, 1:2, None], light[:, 2:]
+    return ambient + diffuse * torch.einsum("bhwc,bc->bhw", normal, direction).clamp(min=0)
