@@ -6,12 +6,14 @@
 
 Each of the three is a frozen dataclass whose fields are its settings: they are what stands in the brackets of
 `pdr[loocc=off]`, what profiles and `--set` override, and what the key of a stored result is made of. Field types may be
-bool, int, float, str, `Literal[...]`, `X | None` and `tuple[X, ...]`; defaults must be literals, so that the registry can
+bool, int, float, str, `Literal[...]`, `X | None` and `tuple[X, ...]`; defaults must be literals, so that the registry
+can
 read them without importing the file (see `bench.registry`).
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from bench.store import digest
 
 if TYPE_CHECKING:
     from bench.run import Run
@@ -64,6 +68,20 @@ class Images:
         """Height and width in pixels (images are square)."""
         return int(self._pixels.shape[1])
 
+    @property
+    def rows(self) -> np.ndarray:
+        """The rows of the data set that these images are."""
+        return self._indices
+
+    @property
+    def identity(self) -> int:
+        """The same for all image sets cut from the same data set in this process."""
+        return id(self._pixels)
+
+    def of_rows(self, rows: np.ndarray) -> Images:
+        """Other images of the same data set."""
+        return Images(self._pixels, rows)
+
     def batches(self, size: int) -> Iterator[Tensor]:
         """All images once, in order, `size` at a time (the last batch may be smaller)."""
         for start in range(0, len(self), size):
@@ -80,7 +98,9 @@ class Pretraining:
 
 
 Split = Mapping[str, np.ndarray]
-"""Named index arrays into a data set: "train", "val", "test", and for out-of-distribution splits "step_1", "step_2", ..."""
+"""Named index arrays into a data set: "train", "val", "test", and for out-of-distribution splits "step_1", "step_2",
+...
+"""
 
 
 @dataclass
@@ -89,11 +109,14 @@ class DataSet:
 
     `labels[name]` has N rows. Standard names: "attributes" (N, A) int8 in {0, 1, -1 = unknown}; "identity", "emotion",
     "body_type", "gender" ... (N,) int64 class numbers, -1 = unknown; and, where the truth is known, the scene factors
-    "shape", "albedo", "expression" (N, K) float32, "light" (N, 5): ambient, diffuse, unit direction x, y, z; "view" (N, 6): rotations
+    "shape", "albedo", "expression" (N, K) float32, "light" (N, 5): ambient, diffuse, unit direction x, y, z; "view"
+    (N, 6): rotations
     about x, y, z in radians, translations x, y, z. `classes[name]` names the attributes or classes, in order.
-    `maps[name]` holds per-pixel truth: "mask" (N, H, W) uint8 classes (255 = ignore), "depth" (N, H, W) float32, "normals"
+    `maps[name]` holds per-pixel truth: "mask" (N, H, W) uint8 classes (255 = ignore), "depth" (N, H, W) float32,
+    "normals"
     (N, H, W, 3), "albedo" (N, H, W, 3) and "shading" (N, H, W), "foreground" (N, H, W) bool.
-    `splits[target]` gives the split to use for a target (a label name, "mask", "ood_lighting", ...); "default" serves those
+    `splits[target]` gives the split to use for a target (a label name, "mask", "ood_lighting", ...); "default" serves
+    those
     not listed, and "pretrain" (train, val) is what methods are fitted on. `group` names the label within which examples
     are not independent (confidence intervals resample whole groups).
     """
@@ -138,11 +161,17 @@ class Source:
 
     domain: ClassVar[Domain] = "face"
     embedded: ClassVar[bool] = False  # rendered here: needs nothing from outside
+    version: ClassVar[int] = 1  # embedded data: raise it with every change to a pixel, a label or a split
     folder: ClassVar[str] = ""  # real data: the folder under the data root
 
     def fingerprint(self, place: Place) -> str:
-        """A short hash that changes whenever any image, label or split would. Fast: nothing is decoded or rendered."""
-        raise NotImplementedError
+        """A short hash that changes whenever any image, label or split would. Fast: nothing is decoded or rendered.
+
+        This default serves embedded data (settings, image size, version); real data sets hash their files' names and
+        sizes.
+        """
+        settings = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return digest([type(self).__name__, settings, place.image_size, self.version])
 
     def load(self, place: Place) -> DataSet:
         """Render or decode once into `place.cache` and map it. Raises `Unavailable` or `BadInput` with one clear line."""
@@ -168,12 +197,16 @@ class Encoder(nn.Module):
         raise Unavailable(f"{type(self).__name__} has no feature maps")
 
     def pictures(self, x: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) -> named pictures (B, 3, h, w) in [0, 1] of what the model sees, "reconstruction" first. Optional."""
+        """(B, 3, H, W) -> named pictures (B, 3, h, w) in [0, 1] of what the model sees, "reconstruction" first.
+        Optional.
+        """
         return {}
 
 
 class Method:
-    """Learns an `Encoder` from unlabelled images. Subclasses are frozen dataclasses: their fields are hyper-parameters."""
+    """Learns an `Encoder` from unlabelled images. Subclasses are frozen dataclasses: their fields are hyper-
+    parameters.
+    """
 
     domains: ClassVar[tuple[str, ...]] = ("face", "car")
     family: ClassVar[str] = "reference"  # "physical", "semantic" or "reference": how the tables group it
@@ -209,7 +242,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Score:
-    """One number of an evaluation. `low`/`high`: 95 % interval over test examples; `chance`: what knowing nothing gives."""
+    """One number of an evaluation. `low`/`high`: 95 % interval over test examples; `chance`: what knowing nothing
+    gives.
+    """
 
     name: str
     value: float
@@ -225,7 +260,8 @@ class Score:
 class Evaluation:
     """What a task returns: scores (exactly one of them main) and per-example outcomes for paired statistics.
 
-    `outcomes["example"]` (n,) int64 are rows of the data set, `outcomes["main"]` (n,) float64 each test example's share of
+    `outcomes["example"]` (n,) int64 are rows of the data set, `outcomes["main"]` (n,) float64 each test example's
+    share of
     the main score (its mean is the score, where the metric is a mean; absent otherwise), `outcomes["group"]` (n,) int64
     the group of dependent examples it belongs to. Further arrays (confusion, curves) are free.
     """

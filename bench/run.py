@@ -31,6 +31,28 @@ class NotFinite(Exception):
 
 
 @dataclass
+class _Known:
+    """Features of some rows of a data set."""
+
+    rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    blocks: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def add(self, rows: np.ndarray, blocks: dict[str, np.ndarray]) -> None:
+        self.rows = np.concatenate([self.rows, rows])
+        self.blocks = {
+            name: np.concatenate([self.blocks[name], block]) if name in self.blocks else block
+            for name, block in blocks.items()
+        }
+
+    def positions(self, rows: np.ndarray) -> np.ndarray:
+        order = np.argsort(self.rows)
+        return order[np.searchsorted(self.rows, rows, sorter=order)]
+
+
+FeatureCache = dict[tuple[int, int, str], _Known]
+
+
+@dataclass
 class Run:
     """Handed to `fit` and `evaluate`. All randomness derives from `seed`; `scratch` is this cell's own folder."""
 
@@ -41,7 +63,12 @@ class Run:
     checkpoint_every: float = 30.0  # seconds between checkpoints
     target: Any = None  # a supervised method's training labels (see Method.supervised)
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)  # logged by `log`: name -> (step, value)
-    facts: dict[str, Any] = field(default_factory=dict)  # for the record: images seen, steps, what was chosen on validation
+    facts: dict[str, Any] = field(
+        default_factory=dict
+    )  # for the record: images seen, steps, what was chosen on validation
+    feature_cache: FeatureCache = field(default_factory=dict)  # shared by the cells of a job
+    feature_dim: int | None = None  # of the representation, once it was asked for
+    encode_seconds: float = 0.0
 
     def progress(self, done: int, total: int, what: str = "") -> None:
         """Tell whoever watches how far this is."""
@@ -51,7 +78,9 @@ class Run:
     def log(self, name: str, step: int, value: float) -> None:
         """Keep one point of a learning curve. NaN or infinite values raise `NotFinite`."""
         if not np.isfinite(value):
-            raise NotFinite(f"{name} became {value} at step {step}: lower the learning rate or look at the input images")
+            raise NotFinite(
+                f"{name} became {value} at step {step}: lower the learning rate or look at the input images"
+            )
         self.curves.setdefault(name, []).append((step, float(value)))
 
     def rng(self, purpose: str = "") -> np.random.Generator:
@@ -59,7 +88,8 @@ class Run:
         return np.random.default_rng([self.seed, *purpose.encode()])
 
     def steps(self, total: int, what: str = "training", **state: Stateful) -> Iterator[int]:
-        """The step numbers still to do, of `total`; checkpoints `state` while looping and resumes from the last checkpoint.
+        """The step numbers still to do, of `total`; checkpoints `state` while looping and resumes from the last
+        checkpoint.
 
         Before each step torch's generator is seeded from (seed, step), so a resumed training repeats exactly what an
         uninterrupted one does, provided that batches are drawn by step too (`batch`). Stop early by leaving the loop.
@@ -89,23 +119,42 @@ class Run:
 
     def features(self, encoder: Encoder, images: Images) -> np.ndarray:
         """(N, D) float32: the representation of every image, in order."""
-        return self._encode_all(images, lambda x: {"": encoder.represent(x)})[""]
+        whole = self._encoded(encoder, images, "representation", lambda x: {"": encoder.represent(x)})[""]
+        self.feature_dim = whole.shape[1]
+        return whole
 
     def blocks(self, encoder: Encoder, images: Images) -> dict[str, np.ndarray]:
         """Every named feature block of every image: name -> (N, D) float32."""
-        return self._encode_all(images, encoder.encode)
+        return self._encoded(encoder, images, "blocks", encoder.encode)
+
+    def _encoded(
+        self, encoder: Encoder, images: Images, what: str, function: Callable[[Tensor], dict[str, Tensor]]
+    ) -> dict[str, np.ndarray]:
+        """Encode what is not in the cache yet: tasks of one job share the features of the images they share."""
+        start = time.monotonic()
+        rows = images.rows
+        known = self.feature_cache.setdefault((id(encoder), images.identity, what), _Known())
+        missing = np.unique(rows[~np.isin(rows, known.rows)])
+        if len(missing):
+            known.add(missing, self._encode_all(images.of_rows(missing), function))
+        position = known.positions(rows)
+        self.encode_seconds += time.monotonic() - start
+        return {name: block[position] for name, block in known.blocks.items()}
 
     def _encode_all(self, images: Images, function: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, np.ndarray]:
         parts: dict[str, list[np.ndarray]] = {}
+        done = 0
         with torch.no_grad():
             for x in images.batches(ENCODE_BATCH):
-                for name, block in function(x.to(self.device)).items():
-                    parts.setdefault(name, []).append(block.float().cpu().numpy())
+                for name, features in function(x.to(self.device)).items():
+                    parts.setdefault(name, []).append(features.float().cpu().numpy())
+                done += len(x)
+                self.progress(done, len(images), "encoding")
         whole = {name: np.concatenate(blocks) for name, blocks in parts.items()}
         for name, block in whole.items():
             if not np.isfinite(block).all():
                 where = f"block {name!r}" if name else "the representation"
-                raise NotFinite(f"{where} holds NaN or infinite values in {int((~np.isfinite(block)).any(1).sum())} images")
+                raise NotFinite(f"{where} is NaN or infinite for {int((~np.isfinite(block)).any(1).sum())} images")
         return whole
 
     def _save(self, path: Path, step: int, state: dict[str, Stateful]) -> None:

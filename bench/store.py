@@ -5,7 +5,8 @@
     <out>/plan.json                         the cells of the latest `run` on this folder
     <out>/jobs/<job>/                       scratch, logs and progress of running jobs
 
-Artefacts are looked for in layers: the output folder first, then read-only folders (trained models shipped with the project).
+Artefacts are looked for in layers: the output folder first, then read-only folders (trained models shipped with the
+project).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 SCHEMA = 1
+SHIPPED = Path(__file__).parents[1] / "results" / "reference" / "artefacts"  # trained models that come with the project
 Status = Literal["ok", "failed", "skipped"]
 
 
@@ -32,7 +34,9 @@ def digest(content: Any) -> str:
 
 @contextmanager
 def writing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path` that becomes `path` only if the block succeeds: readers never see half a file."""
+    """Open a temporary file beside `path` that becomes `path` only if the block succeeds: readers never see half a
+    file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
@@ -84,7 +88,9 @@ class Store:
         return self.out / "records" / f"{key}.json"
 
     def record(self, key: str) -> dict[str, Any] | None:
-        """The record of a cell, or None where there is none that can be trusted (other schema, other key, half a file)."""
+        """The record of a cell, or None where there is none that can be trusted (other schema, other key, half a
+        file).
+        """
         content = read_json(self.record_path(key))
         if not isinstance(content, dict) or content.get("schema") != SCHEMA or content.get("key") != key:
             return None

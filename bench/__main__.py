@@ -1,0 +1,6 @@
+"""`python -m bench` and the `pdr-bench` command."""
+
+from bench.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="python -m bench")

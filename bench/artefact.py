@@ -1,0 +1,91 @@
+"""A trained encoder on disk: safetensors and JSON, never pickle; written whole or not at all, checked when read."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from bench.api import BadInput, Encoder
+from bench.store import read_json, write_json
+
+WEIGHTS = "model.safetensors"
+
+
+def save_encoder(
+    folder: Path, encoder: Encoder, manifest: dict[str, Any], curves: dict[str, Any], images: Tensor
+) -> None:
+    """Write the encoder's state_dict, its manifest, its learning curves and pictures of `images` (B, 3, H, W)."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        # clone: safetensors refuses tensors that share memory
+        state = {name: value.detach().cpu().contiguous().clone() for name, value in encoder.state_dict().items()}
+        save_file(state, temporary / WEIGHTS)
+        save_pictures(temporary / "pictures", encoder, images)
+        write_json(temporary / "curves.json", curves)
+        write_json(temporary / "manifest.json", {**manifest, "sha256": file_hash(temporary / WEIGHTS)})
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def load_encoder(folder: Path, encoder: Encoder) -> dict[str, Any]:
+    """Fill `encoder` from the folder and return the manifest. A file that is not what its manifest says: BadInput."""
+    manifest = read_json(folder / "manifest.json")
+    path = folder / WEIGHTS
+    if manifest is None or not path.is_file():
+        raise BadInput(f"{folder}: the trained model is incomplete; delete the folder to train it again")
+    if file_hash(path) != manifest["sha256"]:
+        raise BadInput(f"{path}: the file is not the one its manifest describes; delete {folder} to train it again")
+    try:
+        state = load_file(path)
+    except SafetensorError as error:
+        raise BadInput(f"{path}: {error}; delete {folder} to train it again") from error
+    check_state(encoder, state, path)
+    encoder.load_state_dict(state)
+    return manifest
+
+
+def check_state(module: torch.nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    """Raise BadInput naming the first tensor of `state` that `module` lacks, or has in another shape, or the reverse."""
+    wanted = module.state_dict()
+    for name, value in wanted.items():
+        if name not in state:
+            raise BadInput(f"{path}: the tensor {name!r} is missing")
+        if state[name].shape != value.shape:
+            raise BadInput(f"{path}: {name!r} has shape {tuple(state[name].shape)}, expected {tuple(value.shape)}")
+    for name in state:
+        if name not in wanted:
+            raise BadInput(f"{path}: {name!r} does not belong to this model")
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def save_pictures(folder: Path, encoder: Encoder, images: Tensor) -> None:
+    """PNG strips of what the model sees, one a kind, below the input: input.png, reconstruction.png, ..."""
+    from PIL import Image
+
+    device = next(iter(encoder.state_dict().values()), images).device
+    with torch.no_grad():
+        pictures = {"input": images, **encoder.pictures(images.to(device))}
+    if len(pictures) == 1:
+        return
+    folder.mkdir(parents=True)
+    for name, batch in pictures.items():
+        strip = torch.cat(list(batch.detach().cpu().clamp(0, 1)), dim=2)
+        pixels = (strip.permute(1, 2, 0) * 255).round().byte().numpy()
+        Image.fromarray(pixels).save(folder / f"{name}.png")

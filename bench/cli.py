@@ -1,0 +1,259 @@
+"""The commands. Nothing heavy is imported before a command needs it: help, lists and plans answer at once."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.registry import Registry, UsageError
+
+if TYPE_CHECKING:
+    from bench.plan import Settings
+    from bench.schedule import Cluster
+
+CACHE = "PDR_BENCH_CACHE"
+DATA = "PDR_BENCH_DATA"
+
+
+class Commands(click.Group):
+    """Turns the project's own errors into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(2)
+        except OSError as error:
+            click.echo(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
+            ctx.exit(1)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order they are needed, not of the alphabet
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="pdr-bench")
+def main() -> None:
+    """pdr-bench: which image representation is best for what.
+
+    \b
+    python -m bench run --methods all --tasks all        the whole benchmark on embedded data
+    python -m bench list methods                         what there is
+    """
+
+
+def default_cache() -> Path:
+    """Where rendered and decoded images are kept."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(os.environ.get(CACHE) or Path(base) / "pdr-bench")
+
+
+def default_data_root() -> Path | None:
+    root = os.environ.get(DATA)
+    return Path(root) if root else None
+
+
+def _options(*decorators: Any) -> Any:
+    def apply(function: Any) -> Any:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+_path = click.Path(path_type=Path)
+plugin_option = click.option("--plugin", "plugins", multiple=True, type=_path, help="A Python file with plug-ins.")
+out_option = click.option("--out", type=_path, default=None, help="Output folder  [default: results/<profile>]")
+data_options = _options(
+    click.option("--data-root", type=_path, default=None, help=f"Folder of your data sets  [default: ${DATA}]"),
+    click.option(
+        "--cache", type=_path, default=None, help=f"Folder of rendered images  [default: ${CACHE} or ~/.cache]"
+    ),
+)
+plan_options = _options(
+    click.option(
+        "--methods", "-m", multiple=True, default=["all"], help="Names, globs, all: 'pdr[loocc=off|both],pca'"
+    ),
+    click.option(
+        "--tasks", "-t", multiple=True, default=["all"], help="Names, globs, all: 'identity[dataset=att_orl]'"
+    ),
+    click.option("--profile", "-p", default="laptop", show_default=True, help="smoke, laptop, paper, or a YAML file."),
+    click.option("--seeds", default=None, help="0..4 or 0,1,2  [default: the profile's]"),
+    click.option("--set", "overrides", multiple=True, help="method.setting=value, task.…, dataset.…, image_size=…"),
+    click.option("--pretrain", default=None, help="Fit every method on this data set  [default: the task's own]"),
+    click.option("--keep-stale", is_flag=True, help="Keep results made by an earlier version of the code."),
+    out_option,
+    data_options,
+    plugin_option,
+)
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    from bench.config import load_profile
+    from bench.plan import Settings
+
+    registry = Registry(options["plugins"])
+    profile = load_profile(options["profile"], options["overrides"], registry)
+    root = options["data_root"] or default_data_root()
+    if root is not None and not root.is_dir():
+        raise UsageError(f"--data-root {root}: there is no such folder")
+    return Settings(
+        registry=registry,
+        profile=profile,
+        out=(options["out"] or Path("results") / profile.name).resolve(),
+        cache=(options["cache"] or default_cache()).resolve(),
+        data_root=root.resolve() if root else None,
+        pretrain=options["pretrain"],
+    )
+
+
+def _cells(options: dict[str, Any], settings: Settings) -> list[Any]:
+    from bench.plan import make_cells, parse_seeds
+
+    seeds = parse_seeds(options["seeds"]) if options["seeds"] else settings.profile.seeds
+    return make_cells(options["methods"], options["tasks"], seeds, settings)
+
+
+@main.command()
+@plan_options
+@click.option(
+    "--cluster",
+    type=click.Choice(["local", "debug"]),
+    default="local",
+    show_default=True,
+    help="local: processes of this machine; debug: inside this process.",
+)
+@click.option("--jobs", "-j", type=click.IntRange(min=1), default=None, help="Jobs side by side  [default: by cores]")
+@click.option("--retry-skipped", is_flag=True, help="Try again what was skipped for want of something.")
+def run(cluster: Cluster, jobs: int | None, retry_skipped: bool, **options: Any) -> None:
+    """Cross methods with tasks and leave records, tables and figures.
+
+    \b
+    python -m bench run --methods all --tasks all
+    python -m bench run -m 'pdr[loocc=off|both],beta_vae' -t identity --seeds 0..2
+    """
+    from rich.console import Console
+
+    from bench.main_job import run_benchmark
+
+    settings = _settings(options)
+    cells = _cells(options, settings)
+    sys.exit(
+        run_benchmark(
+            Console(),
+            settings,
+            cells,
+            cluster,
+            jobs,
+            options["keep_stale"],
+            retry_skipped,
+            command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
+        )
+    )
+
+
+@main.command()
+@plan_options
+def plan(**options: Any) -> None:
+    """Show what `run` would do: which cells are there, stale or missing, how many jobs, about how long.
+
+    \b
+    python -m bench plan --methods all --tasks all --profile smoke
+    """
+    from bench.plan import estimate_minutes, make_jobs, states, summary
+    from bench.store import SHIPPED, Store
+
+    settings = _settings(options)
+    cells = _cells(options, settings)
+    store = Store(settings.out, (SHIPPED,))
+    found = states(cells, store, options["keep_stale"])
+    counts = summary(cells, found)
+    todo = make_jobs(c for c in cells if found[c.key] not in ("ok", "skipped"))
+    for cell in cells if len(cells) <= 400 else []:
+        click.echo(f"{found[cell.key]:8} {cell.method.label:32} {cell.task.label:40} seed {cell.seed}")
+    click.echo(f"{len(cells)} cells: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
+    minutes = estimate_minutes(todo, settings, store)
+    click.echo(f"{len(todo)} jobs to run, about {minutes:.0f} minutes of one core; output in {settings.out}")
+
+
+@main.command()
+@out_option
+@click.option("--failed", is_flag=True, help="Only what failed, with its reason.")
+def status(out: Path | None, failed: bool) -> None:
+    """Show each cell of the latest run of a folder.
+
+    \b
+    python -m bench status --out results/laptop
+    """
+    from bench.plan import read_plan, state_of
+    from bench.store import Store
+
+    store = Store((out or Path("results/laptop")).resolve())
+    content = read_plan(store)
+    counts: dict[str, int] = {}
+    for cell in content["cells"]:
+        record = store.record(cell["key"])
+        state = "missing" if record is None else state_of(record, cell["source"])
+        counts[state] = counts.get(state, 0) + 1
+        if not failed or state == "failed":
+            reason = "" if record is None else record.get("reason", "")
+            click.echo(f"{state:8} {cell['method']:32} {cell['task']:40} seed {cell['seed']}  {reason}".rstrip())
+    click.echo(f"{len(content['cells'])} cells: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
+
+
+@main.command("list")
+@click.argument("kind", type=click.Choice(["methods", "tasks", "datasets"]))
+@plugin_option
+@data_options
+def list_command(kind: str, plugins: tuple[Path, ...], data_root: Path | None, cache: Path | None) -> None:
+    """List methods, tasks or data sets: domain, what each is, and whether it can run here.
+
+    \b
+    python -m bench list datasets --data-root ~/datasets
+    """
+    from bench.listing import list_plugins
+
+    for line in list_plugins(Registry(plugins), kind, data_root or default_data_root()):
+        click.echo(line)
+
+
+@main.command()
+@out_option
+def report(out: Path | None) -> None:
+    """Make tables and figures again, from records alone.
+
+    \b
+    python -m bench report --out results/laptop
+    """
+    from rich.console import Console
+
+    from bench.report import print_summary, write_report
+    from bench.store import SHIPPED, Store
+
+    store = Store((out or Path("results/laptop")).resolve(), (SHIPPED,))
+    write_report(store, store.out / "report")
+    print_summary(Console(), store)
+
+
+@main.command()
+@data_options
+def doctor(data_root: Path | None, cache: Path | None) -> None:
+    """Check this machine: versions, device, PyTorch3D, cluster, data; one line each, with the fix.
+
+    \b
+    python -m bench doctor
+    """
+    from bench.doctor import checks
+
+    problems = 0
+    for ok, line in checks(data_root or default_data_root(), cache or default_cache()):
+        click.echo(f"{'ok ' if ok else '!! '} {line}")
+        problems += not ok
+    sys.exit(1 if problems else 0)

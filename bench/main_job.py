@@ -1,0 +1,91 @@
+"""`run` from end to end: plan, prepare the data, schedule what is missing, report."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bench.plan import Cell, Job, Settings, make_jobs, states, summary, write_plan
+from bench.registry import Spec
+from bench.schedule import Cluster, Schedule, default_parallel
+from bench.store import SHIPPED, Store
+
+INTERRUPTED = 130  # the shell's convention for Ctrl-C
+
+
+def run_benchmark(
+    console: Console,
+    settings: Settings,
+    cells: list[Cell],
+    cluster: Cluster,
+    jobs: int | None,
+    keep_stale: bool,
+    retry_skipped: bool,
+    command: str,
+) -> int:
+    """Run every cell that has no current result, then report. Returns the exit code: 0, 1 (something failed) or 130."""
+    store = Store(settings.out, (SHIPPED,))
+    store.out.mkdir(parents=True, exist_ok=True)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    write_plan(store, cells, command, settings.profile, started)
+    found = states(cells, store, keep_stale)
+    settled = ("ok",) if retry_skipped else ("ok", "skipped")
+    todo = make_jobs(cell for cell in cells if found[cell.key] not in settled)
+    counts = ", ".join(f"{n} {state}" for state, n in sorted(summary(cells, found).items()))
+    parallel = min(jobs or default_parallel(settings.profile.threads), max(len(todo), 1))
+    console.print(f"{len(cells)} cells: {counts}; {len(todo)} jobs to run, {parallel} side by side", highlight=False)
+    problems: list[str] = []
+    if todo:
+        try:
+            prepare_data(console, todo, settings)
+            schedule = Schedule(settings, store, todo, cluster, parallel, keep_stale, console)
+            schedule.run()
+            problems = schedule.problems
+        except KeyboardInterrupt:
+            console.print("\nstopped; what is done is kept: the same command goes on from here")
+            return INTERRUPTED
+    return _conclude(console, store, cells, problems, bool(todo))
+
+
+def prepare_data(console: Console, jobs: list[Job], settings: Settings) -> None:
+    """Render or decode every data set that is needed, once, before the jobs ask for it."""
+    from bench.api import BadInput, Place, Unavailable
+
+    wanted: dict[Spec, None] = {}
+    for job in jobs:
+        for cell in job.cells:
+            wanted.update({cell.dataset: None, cell.pretrain: None})
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        for spec in wanted:
+            line = bar.add_task(f"preparing {spec.label}", total=None)
+
+            def progress(done: int, total: int, what: str, line: int = line) -> None:
+                bar.update(line, completed=done, total=total)
+
+            place = Place(settings.profile.image_size, settings.cache, settings.data_root, progress)
+            try:
+                data = settings.registry.make("dataset", spec.name, spec.values).load(place)
+            except (Unavailable, BadInput) as problem:
+                console.print(f"[yellow]{spec.label}: {problem}[/]", highlight=False)
+                continue
+            bar.remove_task(line)
+            for note in data.notes:
+                console.print(f"{spec.label}: {note}", highlight=False)
+
+
+def _conclude(console: Console, store: Store, cells: list[Cell], problems: list[str], worked: bool) -> int:
+    """Write the report, show the table, list the failures."""
+    from bench.report import print_summary, write_report
+
+    folder: Path = store.out / "report"
+    if worked or not (folder / "results.md").exists():
+        write_report(store, folder)
+    print_summary(console, store)
+    failed = [r for cell in cells if (r := store.record(cell.key)) is None or r["status"] == "failed"]
+    for problem in problems:
+        console.print(f"[red]{problem}[/]", highlight=False)
+    return 1 if failed or problems else 0
