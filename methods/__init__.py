@@ -7,4 +7,7 @@ METHODS = {
     "beta_vae": "methods.beta_vae:BetaVAE",
     "dip_vae": "methods.dip_vae:DIPVAE",
     "vq_vae": "methods.vq_vae:VQVAE",
+    "simclr": "methods.simclr:SimCLR",
+    "supervised": "methods.supervised:Supervised",
+    "timm": "methods.timm:Timm",
 }
