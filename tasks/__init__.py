@@ -1,3 +1,13 @@
 """The built-in tasks: name -> "module:Class", or "module:Class[field=value,...]" for a named variant."""
 
-TASKS = {}
+TASKS = {
+    "face_attributes": "tasks.face_attributes:FaceAttributes",
+    "face_attributes_clustering": "tasks.face_attributes:FaceAttributes[protocol=clustering]",
+    "emotion": "tasks.emotion:Emotion",
+    "emotion_clustering": "tasks.emotion:Emotion[protocol=clustering]",
+    "identity": "tasks.identity:Identity",
+    "identity_clustering": "tasks.identity:Identity[protocol=clustering]",
+    "identity_verification": "tasks.identity:Identity[protocol=verification]",
+    "car_classification": "tasks.car_classification:CarClassification",
+    "car_clustering": "tasks.car_classification:CarClassification[protocol=clustering]",
+}

@@ -1,0 +1,49 @@
+"""What the classification tasks share: one label of the data set, scored by any of the protocols."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.api import DataSet, Encoder, Evaluation, Pretraining, Target, Task
+from bench.run import Run
+from tasks.protocols import clustering, few_label, knn, linear, verification
+from tasks.protocols.examples import class_names, gather, label_of, part_rows
+
+
+@dataclass(frozen=True)
+class Classification(Task):
+    """Predict `target` from frozen features. At most `max_examples` of each part of the split are used.
+
+    Protocols: "linear" heads (`recipe`: see `tasks.protocols.linear`), "knn" and "few_label" are fitted on train, tuned
+    on val and scored on test; "clustering" sees the test part alone; "verification" tells same from different by
+    distance.
+    """
+
+    dataset: str = "synfaces"
+    protocol: Literal["linear", "clustering", "knn", "few_label", "verification"] = "linear"
+    recipe: Literal["tuned", "paper"] = "tuned"
+    max_examples: int = 6000
+
+    def training_target(self, data: DataSet) -> Target:
+        """Train and val labels of this task's split."""
+        labels = label_of(data, self.target)
+        train, val = (part_rows(data, self.target, part, self.max_examples) for part in ("train", "val"))
+        images = Pretraining(data.subset(train), data.subset(val), data.domain)
+        names = tuple(class_names(data, self.target))
+        return Target("multi-label" if labels.ndim == 2 else "multi-class", names, images, labels[train], labels[val])
+
+    def evaluate(self, encoder: Encoder, data: DataSet, run: Run) -> Evaluation:
+        """By the chosen protocol. Raises `BadInput` where the label is missing or too few examples are left."""
+        names = class_names(data, self.target)
+        if self.protocol == "clustering":
+            return clustering.evaluate(*gather(encoder, data, run, self.target, ["test"], self.max_examples))
+        if self.protocol == "verification":
+            parts = gather(encoder, data, run, self.target, ["train", "test"], self.max_examples, split="verification")
+            return verification.evaluate(*parts)
+        train, val, test = gather(encoder, data, run, self.target, ["train", "val", "test"], self.max_examples)
+        if self.protocol == "knn":
+            return knn.evaluate(train, val, test, names, run)
+        if self.protocol == "few_label":
+            return few_label.evaluate(train, val, test, names, self.recipe, run)
+        return linear.evaluate(train, val, test, names, self.recipe, run)

@@ -1,0 +1,112 @@
+"""What the protocols work on: the features and labels of a split's parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bench.api import BadInput, DataSet, Encoder
+from bench.run import Run
+
+MIN_EXAMPLES = 10  # fewer test examples than this say nothing
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One part (train, val, test, ...) of a split.
+
+    `labels` is (n,) int64 class numbers or (n, A) int8 in {0, 1}; -1 = unknown. `groups` numbers the groups of
+    dependent examples (all different where examples are independent).
+    """
+
+    rows: np.ndarray  # (n,) int64: rows of the data set
+    features: np.ndarray  # (n, D) float32
+    labels: np.ndarray
+    groups: np.ndarray  # (n,) int64
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, chosen: np.ndarray) -> Examples:
+        """The examples at these positions (or where this mask is true)."""
+        return replace(
+            self,
+            rows=self.rows[chosen],
+            features=self.features[chosen],
+            labels=self.labels[chosen],
+            groups=self.groups[chosen],
+        )
+
+
+def label_of(data: DataSet, target: str) -> np.ndarray:
+    """The label array of a target. Raises `BadInput` where the data set has none."""
+    if target not in data.labels:
+        known = ", ".join(sorted(data.labels)) or "none"
+        raise BadInput(
+            f"data set {data.name} has no label {target!r} (it has: {known}): choose another task or data set"
+        )
+    return data.labels[target]
+
+
+def class_names(data: DataSet, target: str) -> list[str]:
+    """The names of a target's classes or attributes, numbered where the data set names none."""
+    labels = label_of(data, target)
+    count = labels.shape[1] if labels.ndim == 2 else int(labels.max(initial=-1)) + 1
+    names = data.classes.get(target) or [str(i) for i in range(count)]
+    if len(names) < count:
+        raise BadInput(f"data set {data.name}: {count} classes of {target!r} but only {len(names)} names")
+    return names
+
+
+def part_rows(data: DataSet, target: str, part: str, limit: int, split: str = "") -> np.ndarray:
+    """The rows of one part whose label is known, at most `limit` of them (the same ones for every method and seed)."""
+    labels = label_of(data, target)
+    parts = data.split(split or target)
+    if part not in parts:
+        raise BadInput(f"data set {data.name}: the split for {split or target!r} has no part {part!r}")
+    rows = np.asarray(parts[part], dtype=np.int64)
+    known = labels[rows] >= 0
+    rows = rows[known if known.ndim == 1 else known.any(1)]
+    if len(rows) > limit:
+        rows = np.sort(np.random.default_rng(0).permutation(rows)[:limit])
+    least = MIN_EXAMPLES if part == "test" else 2
+    if len(rows) < least:
+        raise BadInput(
+            f"data set {data.name}: {len(rows)} {part} images with a known {target!r}, at least {least} are needed"
+        )
+    return rows
+
+
+def gather(
+    encoder: Encoder, data: DataSet, run: Run, target: str, parts: Sequence[str], limit: int, split: str = ""
+) -> list[Examples]:
+    """Encode the parts of the split for `target` (or of the one named by `split`); at most `limit` examples a part."""
+    groups = data.labels[data.group] if data.group else np.arange(len(data.images))
+    labels = label_of(data, target)
+    gathered = []
+    for part in parts:
+        rows = part_rows(data, target, part, limit, split)
+        features = run.features(encoder, data.subset(rows))
+        # an unknown group is a group of its own
+        own = np.where(groups[rows] >= 0, groups[rows], -1 - rows)
+        gathered.append(Examples(rows, features, labels[rows], own.astype(np.int64)))
+    return gathered
+
+
+def scaling(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(mean, scale), each (D,) float64: `(features - mean) * scale` has mean 0 and standard deviation 1.
+
+    Dimensions that do not vary get scale 0: they carry nothing, and dividing by rounding errors would blow them up.
+    """
+    mean = features.mean(0, dtype=np.float64)
+    std = features.std(0, dtype=np.float64)
+    varies = std > 1e-6 * np.abs(mean)
+    return mean, np.divide(1.0, std, out=np.zeros_like(std), where=varies)
+
+
+def standardise(train: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
+    """Features scaled by the training part's mean and standard deviation: train first, then the others. float32."""
+    mean, scale = scaling(train)
+    return [((x - mean) * scale).astype(np.float32) for x in (train, *others)]
