@@ -157,7 +157,7 @@ class Place:
 
 
 class Source:
-    """A data set that can be loaded. Subclasses are frozen dataclasses; the docstring's first line is shown by `list`."""
+    """A data set that can be loaded. Subclasses are frozen dataclasses; `list` shows the docstring's first line."""
 
     domain: ClassVar[Domain] = "face"
     embedded: ClassVar[bool] = False  # rendered here: needs nothing from outside
@@ -174,7 +174,7 @@ class Source:
         return digest([type(self).__name__, settings, place.image_size, self.version])
 
     def load(self, place: Place) -> DataSet:
-        """Render or decode once into `place.cache` and map it. Raises `Unavailable` or `BadInput` with one clear line."""
+        """Render or decode once into `place.cache` and map it. Raises `Unavailable` or `BadInput` with one line."""
         raise NotImplementedError
 
 
@@ -260,10 +260,10 @@ class Score:
 class Evaluation:
     """What a task returns: scores (exactly one of them main) and per-example outcomes for paired statistics.
 
-    `outcomes["example"]` (n,) int64 are rows of the data set, `outcomes["main"]` (n,) float64 each test example's
-    share of
-    the main score (its mean is the score, where the metric is a mean; absent otherwise), `outcomes["group"]` (n,) int64
-    the group of dependent examples it belongs to. Further arrays (confusion, curves) are free.
+    `outcomes["example"]` (n,) int64 are rows of the data set; `outcomes["main"]` (n,) float64 each test example's share
+    of the main score: their mean is the score (for metrics that are no means: `bench.stats.pseudo_values`);
+    `outcomes["group"]` (n,) int64 the group of dependent examples it belongs to. Further arrays (confusion, curves) are
+    free.
     """
 
     scores: list[Score]

@@ -7,13 +7,14 @@ over test examples, NaN where an example has no outcome.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 SAMPLES = 1000  # bootstrap replicates
 LEVEL = 0.95
+FLIPS = 10_000  # random sign patterns of the permutation test
 CHUNK = 64  # replicates handed to a statistic at a time: bounds its memory
 
 
@@ -47,8 +48,9 @@ def resample(groups: np.ndarray, rng: np.random.Generator, samples: int = SAMPLE
     """
     _, member = np.unique(groups, return_inverse=True)
     count = int(member.max()) + 1
-    draws = rng.multinomial(count, np.full(count, 1 / count), size=samples)
-    return draws.astype(np.float32)[:, member]
+    drawn = rng.integers(0, count, (samples, count)) + count * np.arange(samples)[:, None]
+    times = np.bincount(drawn.ravel(), minlength=samples * count).reshape(samples, count)
+    return times.astype(np.float32)[:, member]
 
 
 def mean_interval(values: np.ndarray, groups: np.ndarray | None = None, seed: int = 0) -> Interval:
@@ -92,6 +94,22 @@ def statistic_intervals(
     return [Interval(float(v), float(lo), float(hi)) for v, lo, hi in zip(values, *limits, strict=True)]
 
 
+def pseudo_values(statistic: Statistic, n: int) -> np.ndarray:
+    """(n, M) each example's share of M metrics that are no means: their mean is the metric's plain value.
+
+    Jackknife pseudo-values, value + (n - 1) * (mean of the leave-one-outs - leave-one-out): what the metric is, to
+    first order, a mean of. They let such metrics take part in paired comparisons like any other.
+    """
+    left_out = []
+    for start in range(0, n, CHUNK):
+        rows = np.arange(start, min(start + CHUNK, n))
+        weights = np.ones((len(rows), n), dtype=np.float32)
+        weights[np.arange(len(rows)), rows] = 0
+        left_out.append(statistic(weights))
+    without = np.concatenate(left_out)
+    return statistic(np.ones((1, n), dtype=np.float32)) + (n - 1) * (without.mean(0) - without)
+
+
 def _tails(groups: int) -> tuple[float, float]:
     """The two quantiles to read off the replicates, widened for few groups.
 
@@ -104,3 +122,112 @@ def _tails(groups: int) -> tuple[float, float]:
         return 0.0, 1.0
     tail = float(norm.cdf(np.sqrt(groups / (groups - 1)) * t.ppf((1 - LEVEL) / 2, groups - 1)))
     return tail, 1 - tail
+
+
+# ------------------------------------------------------------------------------------------- several seeds and methods
+
+
+def align(outcomes: Sequence[Mapping[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """The main outcomes of several evaluations on the examples all of them have: values (S, n) and groups (n,)."""
+    examples = outcomes[0]["example"]
+    for other in outcomes[1:]:
+        examples = np.intersect1d(examples, other["example"])
+    values, groups = [], np.empty(0)
+    for each in outcomes:
+        order = np.argsort(each["example"])
+        found = order[np.searchsorted(each["example"], examples, sorter=order)]
+        values.append(each["main"][found])
+        groups = each["group"][found]
+    return np.array(values), groups
+
+
+def over_seeds(values: np.ndarray, groups: np.ndarray | None = None, seed: int = 0) -> Interval:
+    """Mean over S seeds of the same n examples, `values` (S, n), with an interval for new examples *and* new seeds.
+
+    The bootstrap limits over examples (of the seed averages) and Student's limits over the seeds' means are combined by
+    adding the squares of their distances from the mean (MOVER: Zou & Donner 2008). Three seeds are too few to resample:
+    a bootstrap over them would be much too narrow. One seed: the interval over examples alone.
+    """
+    from scipy.stats import t
+
+    examples = mean_interval(values.mean(0), groups, seed)
+    if len(values) < 2:
+        return examples
+    reach = t.ppf((1 + LEVEL) / 2, len(values) - 1) * _standard_error(values.mean(1))
+    below = np.hypot(examples.value - examples.low, reach)
+    above = np.hypot(examples.high - examples.value, reach)
+    return Interval(examples.value, float(examples.value - below), float(examples.value + above))
+
+
+def combine_seeds(intervals: Sequence[Interval]) -> Interval:
+    """Mean over seeds from each seed's value and interval over the same examples, where outcomes are not at hand.
+
+    As `over_seeds`, but the part of the examples is the seeds' mean: a little wide, since averaging over seeds is ignored.
+    """
+    from scipy.stats import t
+
+    values, lows, highs = np.array([(i.value, i.low, i.high) for i in intervals]).T
+    mean = values.mean()
+    reach = t.ppf((1 + LEVEL) / 2, len(values) - 1) * _standard_error(values) if len(values) > 1 else 0.0
+    below, above = np.hypot((values - lows).mean(), reach), np.hypot((highs - values).mean(), reach)
+    return Interval(float(mean), float(mean - below), float(mean + above))
+
+
+def compare(a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = None, seed: int = 0) -> Comparison:
+    """Is method a better than b on the same examples? `a` and `b`: (S, n) outcomes, row s of both from the same seed.
+
+    One seed: a sign-flip permutation test over groups of examples (exact but for the number of flips). Several: the
+    level at which the interval of `over_seeds`, both parts taken as Student's, would just touch zero.
+    """
+    differences = np.atleast_2d(a) - np.atleast_2d(b)
+    interval = over_seeds(differences, groups, seed)
+    _, member = np.unique(np.arange(differences.shape[1]) if groups is None else groups, return_inverse=True)
+    sums = np.bincount(member, weights=differences.mean(0))
+    p = _sign_flip(sums, seed) if len(differences) == 1 else _touching_level(sums, differences)
+    return Comparison(interval.value, interval.low, interval.high, p, differences.shape[1])
+
+
+def _sign_flip(sums: np.ndarray, seed: int) -> float:
+    """Two-sided p of the groups' summed differences: of equal methods, each could as well have the other sign."""
+    rng = np.random.default_rng(seed)
+    observed = abs(sums.sum()) * (1 - 1e-9)
+    reached = 0
+    for _ in range(FLIPS // 1000):
+        signs = rng.integers(0, 2, (1000, len(sums)), dtype=np.int8) * 2.0 - 1
+        reached += int((np.abs(signs @ sums) >= observed).sum())
+    return (reached + 1) / (FLIPS + 1)
+
+
+def _touching_level(sums: np.ndarray, differences: np.ndarray) -> float:
+    """The p at which (t_examples * se_examples)^2 + (t_seeds * se_seeds)^2 = difference^2."""
+    from scipy.optimize import brentq
+    from scipy.stats import t
+
+    seeds, n = differences.shape
+    difference = differences.mean()
+    # the sum over groups has the spread of the groups' sums about their share of the mean
+    se_examples = _standard_error(sums) * len(sums) / n
+    se_seeds = _standard_error(differences.mean(1))
+
+    def excess(log_p: float) -> float:
+        tail = np.exp(log_p) / 2
+        reach = np.hypot(t.isf(tail, len(sums) - 1) * se_examples, t.isf(tail, seeds - 1) * se_seeds)
+        return float(reach - abs(difference))
+
+    smallest = np.log(1e-12)
+    if difference == 0:
+        return 1.0
+    return float(np.exp(brentq(excess, smallest, 0.0))) if excess(smallest) > 0 else 1e-12
+
+
+def _standard_error(values: np.ndarray) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """p-values adjusted for their number (Holm 1979): reject those at most 0.05 and all rejections hold together."""
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
+    return adjusted

@@ -15,8 +15,8 @@ def score_predictions(predicted: np.ndarray, test: Examples, names: list[str]) -
     """Accuracy (main), balanced accuracy, and accuracy per attribute or class ("accuracy:Smiling", "recall:anger").
 
     `predicted`: class numbers (n,), or attributes (n, A) in {0, 1}. With attributes, accuracy is the mean over
-    attributes of each one's accuracy. Chance is the no-information rate: the best accuracy that one and the same answer to every
-    test example can have.
+    attributes of each one's accuracy. Chance is the no-information rate: the best accuracy that one and the same answer
+    to every test example can have.
     """
     if test.labels.ndim == 1:
         return _multi_class(predicted, test, names)

@@ -6,11 +6,12 @@ The tree does not depend on the labels: one tree serves every attribute of a dat
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from bench.api import Evaluation, Score
-from bench.stats import statistic_intervals
+from bench.stats import pseudo_values, statistic_intervals
 from tasks.protocols.examples import Examples
 
 METRICS = ("nmi", "purity", "precision", "recall", "f1", "accuracy")
@@ -64,16 +65,13 @@ def contingency(classes: np.ndarray, clusters: np.ndarray) -> Callable[[np.ndarr
 def scores(tables: np.ndarray) -> np.ndarray:
     """Contingency tables (B, K classes, C clusters) -> (B, 6), the columns named by `METRICS`, each in [0, 1].
 
-    nmi: 2 I(Y;C) / (H(Y) + H(C)). purity: the share of examples in their cluster's majority class (WCP). precision,
+    nmi: see there. purity: the share of examples in their cluster's majority class (WCP). precision,
     recall, f1: of each example's class against its cluster's majority class, weighted by class size; ties go to the
     lowest class, a class no cluster stands for has precision 0. accuracy: under the best one-to-one matching of
     clusters to classes (Hungarian).
     """
     total = tables.sum((1, 2))
     by_class, by_cluster = tables.sum(2), tables.sum(1)
-    entropies = _entropy(by_class / total[:, None]) + _entropy(by_cluster / total[:, None])
-    information = entropies - _entropy(tables.reshape(len(tables), -1) / total[:, None])
-    nmi = _ratio(2 * information, entropies)
     majority = tables.argmax(1)  # (B, C)
     won = tables.max(1)
     hits, claimed = np.zeros_like(by_class), np.zeros_like(by_class)
@@ -83,9 +81,16 @@ def scores(tables: np.ndarray) -> np.ndarray:
     precision, recall = _ratio(hits, claimed), _ratio(hits, by_class)
     f1 = _ratio(2 * precision * recall, precision + recall)
     share = by_class / total[:, None]
-    return np.stack(
-        [nmi, won.sum(1) / total, *((share * m).sum(1) for m in (precision, recall, f1)), _matched(tables) / total], 1
-    )
+    weighted = [(share * each).sum(1) for each in (precision, recall, f1)]
+    return np.stack([nmi(tables)[:, 0], won.sum(1) / total, *weighted, _matched(tables) / total], 1)
+
+
+def nmi(tables: np.ndarray) -> np.ndarray:
+    """Normalised mutual information 2 I(Y;C) / (H(Y) + H(C)) of contingency tables (B, K, C): (B, 1)."""
+    joint = tables / tables.sum((1, 2), keepdims=True)
+    entropies = _entropy(joint.sum(2)) + _entropy(joint.sum(1))
+    information = entropies - _entropy(joint.reshape(len(joint), -1))
+    return _ratio(2 * information, entropies)[:, None]
 
 
 def _entropy(p: np.ndarray) -> np.ndarray:
@@ -127,14 +132,15 @@ def evaluate(test: Examples) -> Evaluation:
     varied = [i for i, labels in enumerate(columns) if len(np.unique(labels[known[i]])) > 1]
     parts = [(known[i], contingency(columns[i][known[i]], clusters[known[i]])) for i in varied]
 
-    def mean_scores(weights: np.ndarray) -> np.ndarray:
-        return np.mean([scores(tables(weights[:, mask])) for mask, tables in parts], axis=0)
+    def averaged(metrics: Callable[[np.ndarray], np.ndarray], weights: np.ndarray) -> np.ndarray:
+        return np.mean([metrics(tables(weights[:, mask])) for mask, tables in parts], axis=0)
 
-    intervals = statistic_intervals(mean_scores, test.groups)
+    intervals = statistic_intervals(partial(averaged, scores), test.groups)
     by_chance = np.mean([chance(columns[i][known[i]], clusters[known[i]]) for i in varied], axis=0)
     found = [
         Score(name, each.value, len(test), main=name == "nmi", low=each.low, high=each.high, chance=float(by_chance[i]))
         for i, (name, each) in enumerate(zip(METRICS, intervals, strict=True))
     ]
-    outcomes = {"example": test.rows, "group": test.groups, "cluster": clusters.astype(np.int64), "label": test.labels}
-    return Evaluation(found, outcomes)
+    share = pseudo_values(partial(averaged, nmi), len(test))[:, 0]
+    outcomes = {"example": test.rows, "group": test.groups, "main": share, "label": test.labels}
+    return Evaluation(found, outcomes | {"cluster": clusters.astype(np.int64)})

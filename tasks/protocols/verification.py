@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.api import BadInput, Evaluation, Score
-from bench.stats import statistic_intervals
+from bench.stats import pseudo_values, statistic_intervals
 from tasks.protocols.examples import Examples, standardise
 
 PAIRS = 20_000  # of the same and of different people, at most, each
@@ -38,8 +38,14 @@ def evaluate(train: Examples, test: Examples) -> Evaluation:
         Score("roc_auc", auc.value, n, main=True, low=auc.low, high=auc.high, chance=0.5),
         Score("tar@far=1%", accepted.value, n, low=accepted.low, high=accepted.high, chance=FALSE_ACCEPTS),
     ]
+    outcomes = {
+        "example": test.rows[np.unique(person, return_index=True)[1]],  # a person's first image stands for the person
+        "group": people,
+        "main": pseudo_values(rates, len(people))[:, 0],
+    }
     return Evaluation(
-        found, {"pair": np.stack([test.rows[first], test.rows[second]], 1), "same": same, "similarity": similarity}
+        found,
+        outcomes | {"pair": np.stack([test.rows[first], test.rows[second]], 1), "same": same, "similarity": similarity},
     )
 
 
