@@ -3,4 +3,5 @@
 SOURCES = {
     "att_orl": "bench.data.att_orl:AttOrl",
     "image_folder": "bench.data.image_folder:ImageFolder",
+    "synfaces": "bench.data.synthetic.synfaces:SynFaces",
 }

@@ -1,9 +1,9 @@
 """One picture of a coloured mesh with every per-pixel truth, in the image model the physical methods assume.
 
-Camera at the origin, x to the right, y down, z away; pinhole with a field of view of 10 degrees; objects about
-(0, 0, 1). A pixel is albedo * (ambient + diffuse * max(0, n.l)), without gamma: n is the unit surface normal that points
-AWAY from the camera, (-dz/dx, -dz/dy, 1) for a depth map z, and l the unit direction in which the light TRAVELS; both
-signs together give the usual product (unsup3d, Wu et al. 2020, section 3.1). No cast shadows, no highlights.
+Camera at the origin, x to the right, y down, z away (`bench.render.camera`); objects about (0, 0, 1). A pixel is
+albedo * (ambient + diffuse * max(0, n.l)), without gamma: n is the unit surface normal that points AWAY from the
+camera, (-dz/dx, -dz/dy, 1) for a depth map z, and l the unit direction in which the light TRAVELS; both signs together
+give the usual product (unsup3d, Wu et al. 2020, section 3.1). No cast shadows, no highlights.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.render.camera import ROTATION_CENTRE, Camera, rotation
 from bench.render.raster import Fragments, rasterize
-
-FIELD_OF_VIEW = math.radians(10)
 
 
 @dataclass(frozen=True)
@@ -38,33 +37,22 @@ class Surface:
         return (self.barycentric[:, :, None] * at_corners).sum(1)
 
 
+FIELD_OF_VIEW = math.radians(Camera.fov)
+
 Paint = Callable[[Surface], tuple[Tensor, Tensor]]
 """Procedural texture: sub-pixels -> albedo (P, 3) in [0, 1] and mask class (P,) uint8 > 0."""
 
 
-def rotation(angles: Tensor) -> Tensor:
-    """(B, 3) rotations about x, y, z in radians -> (B, 3, 3) matrices Rz Ry Rx."""
-    (cx, cy, cz), (sx, sy, sz) = torch.cos(angles).unbind(1), torch.sin(angles).unbind(1)
-    rows = (
-        (cy * cz, sx * sy * cz - cx * sz, cx * sy * cz + sx * sz),
-        (cy * sz, sx * sy * sz + cx * cz, cx * sy * sz - sx * cz),
-        (-sy, sx * cy, cx * cy),
-    )
-    return torch.stack([torch.stack(row, -1) for row in rows], 1)
-
-
 def place(vertices: Tensor, view: Tensor) -> Tensor:
     """Object coordinates (B, V, 3) about the origin -> camera space, by `view` (B, 6): rotations, then translations."""
-    centre = view.new_tensor([0.0, 0.0, 1.0])
+    centre = view.new_tensor([0.0, 0.0, ROTATION_CENTRE])
     return vertices @ rotation(view[:, :3]).transpose(1, 2) + (view[:, 3:] + centre)[:, None]
 
 
 def project(vertices: Tensor, size: int, supersample: int = 1) -> Tensor:
     """Camera space (B, V, 3) -> screen space: x, y in (sub-)pixels, centres at the integers; depth kept."""
-    focal = (size - 1) / 2 / math.tan(FIELD_OF_VIEW / 2)
-    x, y, z = vertices.unbind(-1)
-    pixels = torch.stack((x, y), -1) / z[..., None] * focal + (size - 1) / 2
-    return torch.cat(((pixels + 0.5) * supersample - 0.5, z[..., None]), -1)
+    screen = Camera(size).project(vertices)
+    return torch.cat(((screen[..., :2] + 0.5) * supersample - 0.5, screen[..., 2:]), -1)
 
 
 def render(
@@ -88,8 +76,8 @@ def render(
     Returns arrays by name: "images" (B, H, W, 3) uint8; "foreground" (B, H, W) bool: at least half the sub-pixels see
     the mesh. Where it is true: "mask" uint8, the class most sub-pixels see; "depth" float32; "normals" (B, H, W, 3),
     "albedo" (B, H, W, 3) and "shading" float16; all 0 elsewhere. Anti-aliasing takes the mean of supersample^2
-    sub-pixels: shading is their mean, albedo the mean that albedo * shading needs to equal the colour; depth and normals
-    leave out those of surfaces further behind.
+    sub-pixels: shading is their mean, albedo the mean that albedo * shading needs to equal the colour; depth and
+    normals leave out those of surfaces further behind.
     """
     screen = project(vertices, image_size, supersample)
     fragments = rasterize(screen, faces, image_size * supersample, image_size * supersample)
@@ -112,7 +100,7 @@ def render(
     colour, plain, shade = (blocks[..., part].sum(3) / count for part in (slice(0, 3), slice(3, 6), slice(6, 7)))
     mean_albedo = torch.where(shade > 1e-3, colour / shade.clamp(min=1e-3), plain)
 
-    step = 2 * math.tan(FIELD_OF_VIEW / 2) / (image_size * supersample)  # width of a sub-pixel at depth 1
+    step = 1 / (Camera(image_size).focal * supersample)  # width of a sub-pixel at depth 1
     nearest = depth.amin(3, keepdim=True)
     front = (covered & (depth < nearest + 3 * step)).float()
     front_depth = torch.where(front > 0, depth, 0).sum(3) / front.sum(3).clamp(min=1)

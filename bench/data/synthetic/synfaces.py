@@ -1,0 +1,149 @@
+"""SynFaces: rendered faces of people who do not exist, with every factor known. The data card is synfaces.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.api import BadInput, DataSet, Domain, Place, Source, Split
+from bench.data.splits import split_between, split_within
+from bench.data.synthetic import faces_draw as draw
+from bench.data.synthetic.faces_paint import MASK_CLASSES, painter
+from bench.data.synthetic.faces_shape import faces, head_vertices
+from bench.data.synthetic.scene import place as place_before_camera
+from bench.data.synthetic.scene import render
+from bench.data.synthetic.store import rendered, source_fingerprint
+
+SCALE = 0.066  # size of one head unit; the picture is 0.175 wide at depth 1
+LIFT = -0.14  # moves the head up, in head units
+NOISE = 0.012  # standard deviation of the sensor noise
+MAPS = ("mask", "depth", "normals", "albedo", "shading", "foreground")
+FILES = ("synfaces.py", "faces_draw.py", "faces_shape.py", "faces_paint.py")
+
+
+@dataclass(frozen=True)
+class SynFaces(Source):
+    """Rendered faces: 34 attributes, 7 emotions, people, parts, and the physical truth behind each picture."""
+
+    domain: ClassVar[Domain] = "face"
+    embedded: ClassVar[bool] = True
+
+    people: int = 200
+    images_per_person: int = 20
+    ood_per_step: int = 200  # test pictures rendered again at each of the 2 x 5 out-of-distribution steps
+    seed: int = 0
+
+    def fingerprint(self, place: Place) -> str:
+        """Changes with the settings, the image size and the generator's source."""
+        here = Path(__file__)
+        return source_fingerprint(self, place.image_size, [here.with_name(name) for name in FILES])
+
+    def load(self, place: Place) -> DataSet:
+        """Render once into the cache (about a minute at the default size), then map."""
+        if self.people < 5 or self.images_per_person < 5 or self.ood_per_step < 1:
+            raise BadInput("synfaces needs at least people=5, images_per_person=5 and ood_per_step=1")
+        table, splits = self.tables()
+        labels = draw.labels_of(table)
+        fingerprint = self.fingerprint(place)
+
+        def render_rows(rows: np.ndarray) -> dict[str, np.ndarray]:
+            return render_faces({name: column[rows] for name, column in table.items()}, place.image_size, self.seed)
+
+        arrays, labels = rendered(place, "synfaces", fingerprint, len(table["scene"]), labels, render_rows)
+        return DataSet(
+            name="synfaces",
+            domain=self.domain,
+            fingerprint=fingerprint,
+            images=arrays["images"],
+            labels=labels,
+            splits=splits,
+            classes=CLASSES,
+            maps={name: arrays[name] for name in MAPS},
+            group="identity",
+        )
+
+    def tables(self) -> tuple[draw.Table, dict[str, Split]]:
+        """The factors of every picture and the splits: people x images_per_person pictures, then those of the steps.
+
+        The steps' pictures are test scenes rendered again with nothing changed but the angle of the light, or the yaw.
+        """
+        people = draw.draw_people(self.people, self.seed)
+        table = draw.draw_pictures(people, self.images_per_person, self.seed)
+        table["scene"] = np.arange(len(table["identity"]))
+        default = split_between(table["identity"], self.seed)
+        chosen = np.linspace(0, len(default["test"]) - 1, min(self.ood_per_step, len(default["test"]))).astype(int)
+        base = default["test"][chosen]
+        scenes = {name: column[base] for name, column in table.items()}
+        splits: dict[str, Split] = {
+            "default": default,
+            "identity": self._closed_set(table["identity"], default["test"]),
+        }
+        splits["pretrain"] = {part: default[part] for part in ("train", "val")}
+        start, pieces = len(table["scene"]), [table]
+        for target, steps, change in (
+            ("ood_lighting", draw.LIGHT_STEPS, draw.move_light),
+            ("ood_viewpoint", draw.YAW_STEPS, draw.turn_head),
+        ):
+            ood = {"train": default["train"], "val": default["val"], "test": base}
+            for number, (low, high) in enumerate(steps, 1):
+                pieces.append(change(scenes, low, high, self.seed))
+                ood[f"step_{number}"] = np.arange(start, start + len(base))
+                start += len(base)
+            splits[target] = ood
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in table}, splits
+
+    def _closed_set(self, identity: np.ndarray, test: np.ndarray) -> Split:
+        """Pictures of the test people, whom no method has seen, dealt into train, val and test person by person."""
+        within = split_within(identity[test], self.seed, val=0.15, test=0.35)
+        return {part: test[rows] for part, rows in within.items()}
+
+
+CLASSES = {
+    "attributes": list(draw.ATTRIBUTES),
+    "emotion": list(draw.EMOTIONS),
+    "mask": list(MASK_CLASSES),
+    "shape": list(draw.SHAPE),
+    "expression": list(draw.UNITS),
+    "albedo": list(draw.ALBEDO_COLUMNS),
+    "light": ["ambient", "diffuse", "x", "y", "z"],
+    "view": ["rotation_x", "rotation_y", "rotation_z", "x", "y", "z"],
+}
+
+
+def render_faces(table: draw.Table, image_size: int, seed: int) -> dict[str, np.ndarray]:
+    """Images and maps of the rows of `table`, as `scene.render` returns them."""
+    factors = {name: torch.as_tensor(column, dtype=torch.float32) for name, column in table.items()}
+    heads = (head_vertices(factors) + torch.tensor([0.0, LIFT, 0.0])) * SCALE
+    vertices = place_before_camera(heads, torch.as_tensor(draw.view_of(table)))
+    background, noise = _surroundings(table["scene"], image_size, seed)
+    light = torch.as_tensor(draw.light_of(table))
+    no_parts = torch.zeros(0, dtype=torch.uint8)  # the painter decides
+    return render(vertices, faces(), painter(factors), no_parts, light, background, image_size, noise=noise)
+
+
+def _surroundings(scenes: np.ndarray, size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """(B, H, W, 3) each: a smooth random background with a few straight edges, and sensor noise."""
+    coarse, edges, noise = [], [], []
+    for scene in scenes:
+        rng = np.random.default_rng([seed, 5, int(scene)])
+        mean = rng.uniform(0.1, 0.8, 3)
+        coarse.append(mean + rng.normal(0, 0.13, (4, 4, 3)))
+        edges.append(np.concatenate([rng.uniform(-1, 1, (2, 3)), rng.normal(0, 0.15, (2, 3))], 1))
+        noise.append(rng.normal(0, NOISE, (size, size, 3)))
+    smooth = F.interpolate(
+        torch.as_tensor(np.stack(coarse), dtype=torch.float32).permute(0, 3, 1, 2),
+        (size, size),
+        mode="bicubic",
+        align_corners=True,
+    ).permute(0, 2, 3, 1)
+    line = torch.linspace(-1, 1, size)
+    planes = torch.as_tensor(np.stack(edges), dtype=torch.float32)[:, :, None, None]  # (B, 2, 1, 1, 6)
+    beyond = planes[..., 0] * line + planes[..., 1] * line[:, None] + 0.5 * planes[..., 2] > 0
+    background = smooth + (beyond[..., None] * planes[..., 3:]).sum(1)
+    return background.clamp(0, 1), torch.as_tensor(np.stack(noise), dtype=torch.float32)
