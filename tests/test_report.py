@@ -6,7 +6,9 @@ from records import record, score, write_run
 from rich.console import Console
 
 from bench import report
-from bench.report import collect, formats, main_tables
+from bench.report import formats, paper
+from bench.report.collect import collect
+from bench.report.comparison import Comparisons
 
 
 def accuracy(value, **more):
@@ -26,14 +28,14 @@ def small_run(out: Path):
 
 
 def test_known_winner_tie_and_incomplete_rows(tmp_path):
-    (table,) = main_tables.result_tables(collect.collect(small_run(tmp_path)))
+    (table,) = paper.result_tables(Comparisons(collect(small_run(tmp_path))))
     assert [row.label for row in table.rows] == ["pdr", "beta_vae", "vq_vae", "pca"]
     assert [[table.entry(i, j).rank for j in range(2)] for i in range(4)] == [[1, 2], [2, 1], [2, None], [4, None]]
     assert [row.mean_rank for row in table.rows] == [1.5, 1.5, None, None]
     lines = formats.markdown(table, []).splitlines()
-    assert lines[4] == "| pdr | **90.0** [88.0, 92.0] | <u>60.0</u> [58.0, 62.0] | 1.50 |"
+    assert lines[4] == "| pdr | **90.0**\\* [88.0, 92.0] | <u>60.0</u>† [58.0, 62.0] | 1.50 |"
     assert lines[6] == "| vq\\_vae | <u>80.0</u> [78.0, 82.0] | failed | - |"
-    assert lines[7] == "| pca | 30.0 [28.0, 32.0] | pending | - |"
+    assert lines[7] == "| pca | 30.0† [28.0, 32.0] | pending | - |"
     assert "- vq\\_vae on emotion: failed: loss became nan at step 3" in lines
 
 
@@ -50,7 +52,7 @@ def test_partial_seeds_are_shown_but_not_ranked(tmp_path):
         record("pca", "identity", seed, accuracy(0.5)) for seed in (0, 1, 2)
     ]
     store = write_run(tmp_path, records, pending=[("pdr", "identity", 2)])
-    (table,) = main_tables.result_tables(collect.collect(store))
+    (table,) = paper.result_tables(Comparisons(collect(store)))
     assert (table.entry(0, 0).state, table.entry(0, 0).rank, table.entry(0, 0).flag) == (
         "partial",
         None,
@@ -61,8 +63,8 @@ def test_partial_seeds_are_shown_but_not_ranked(tmp_path):
 
 def test_written_files(tmp_path):
     store = small_run(tmp_path / "run")
-    written = report.write_summary(store, tmp_path / "report")
+    written = report.write_report(store, tmp_path / "report")
     assert {path.suffix for path in written} == {".md", ".csv", ".tex", ".html", ".png", ".pdf"}
     first = {path: path.read_bytes() for path in written}
-    report.write_summary(store, tmp_path / "report")
+    report.write_report(store, tmp_path / "report")
     assert first == {path: path.read_bytes() for path in written}, "same records, same bytes"

@@ -12,21 +12,28 @@ if TYPE_CHECKING:
 
 
 def print_summary(console: Console, store: Store) -> int:
-    """Print the result table (methods x tasks) and what failed; returns how many planned cells have no result."""
-    from bench.report import collect, formats, main_tables
+    """Print the result tables and what went wrong; returns how many planned cells failed or have no record."""
+    from bench.report import paper, terminal
+    from bench.report.collect import collect
+    from bench.report.comparison import Comparisons
 
-    run = collect.collect(store, only_planned=True)
-    for table in main_tables.result_tables(run):
-        formats.print_table(console, table)
-    formats.print_failures(console, run)
-    return sum(cell.status in ("failed", "pending") for cell in run.cells)
+    results = collect(store)
+    for table in paper.result_tables(Comparisons(results)):
+        terminal.print_table(console, table)
+    terminal.print_failures(console, results)
+    return sum(cell.status in ("failed", "pending") for cell in results.cells)
 
 
-def write_summary(store: Store, folder: Path) -> list[Path]:
-    """Write the result tables (Markdown, CSV, LaTeX, HTML) and bar figures (PNG, PDF): what every `run` leaves."""
-    from bench.report import collect, figures, formats, main_tables
+def write_report(store: Store, folder: Path) -> list[Path]:
+    """Write every table (Markdown, CSV, LaTeX, HTML) and figure (PNG, PDF) that the records allow; gives the files."""
+    from bench.report import figures, formats, paper
+    from bench.report.collect import collect
+    from bench.report.comparison import Comparisons
 
-    run = collect.collect(store, only_planned=True)
-    tables = main_tables.result_tables(run)
-    written = [path for table in tables for path in formats.write_table(table, folder, run.footnote())]
-    return written + figures.bar_figures(tables, folder)
+    results = collect(store)
+    comparisons = Comparisons(results)
+    overview = paper.result_tables(comparisons)
+    written = []
+    for table in [*overview, *paper.paper_tables(comparisons)]:
+        written += formats.write_table(table, folder / "tables", results.footnote())
+    return written + figures.bar_figures(overview, folder / "figures")

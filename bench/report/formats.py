@@ -1,24 +1,24 @@
-"""A table as Markdown, CSV, LaTeX (booktabs), HTML, and on the terminal."""
+"""A table as Markdown, CSV, LaTeX (booktabs) and HTML."""
 
 from __future__ import annotations
 
 import csv
 import html
 import io
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bench.report.collect import Results
-from bench.report.tables import Column, Entry, Table
+from bench.report.tables import BETTER, WORSE, Column, Entry, Table
 from bench.store import writing
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
 
 LEGEND = (
     "Mean over seeds with 95 % interval; scores in [-1, 1] are shown x 100. Best bold, second underlined, ties at the "
     "precision shown; cells that are not complete are neither ranked nor averaged."
+)
+CEILING = "Fitted on the task's own labels, shown as a ceiling and not ranked: "
+MARKS = (
+    f"{BETTER} better, {WORSE} worse than the best semantic method of the column (p < 0.05, paired on test examples, "
+    "Holm-corrected within the column): "
 )
 
 
@@ -39,282 +39,205 @@ def write_table(table: Table, folder: Path, footnote: list[str]) -> list[Path]:
     return paths
 
 
-# ---------------------------------------------------------------------------------------------------------- one cell
+# ---------------------------------------------------------------------------------------------------- what is shown
 
 
-def value_text(entry: Entry, column: Column) -> str:
-    """The value as shown, or what stands in its place."""
-    return column.text(entry.value) if entry.value is not None else ("-" if entry.state == "absent" else entry.state)
+@dataclass(frozen=True)
+class Shown:
+    """One cell as text."""
+
+    text: str  # the value, or the word that stands in its place
+    rank: int | None = None  # 1: bold, 2: underlined
+    mark: str = ""
+    interval: str = ""
+    flag: str = ""  # "2 of 3 seeds"
+    state: str = ""
+    reason: str = ""
 
 
-def interval_text(entry: Entry, column: Column) -> str:
-    """The interval as shown; empty where there is none."""
-    if entry.low is None or entry.high is None:
-        return ""
-    return f"[{column.text(entry.low)}, {column.text(entry.high)}]"
+def heading(table: Table) -> list[tuple[str, str]]:
+    """Title and subtitle of every column but the first."""
+    arrows = {True: "↑", False: "↓"}
+    found = [(column.title, f"{column.score} {arrows[column.higher_is_better]}".strip()) for column in table.columns]
+    return [*found, ("mean rank", "↓")] if table.over_tasks else found
 
 
-def arrow(column: Column) -> str:
-    """Which way is better."""
-    return "↑" if column.higher_is_better else "↓"
+def body(table: Table) -> list[tuple[str, list[Shown]]]:
+    """Label and cells of every row; the chance levels, where known, come last."""
+    rows = []
+    for i, row in enumerate(table.rows):
+        cells = [_shown(table.entry(i, j), column) for j, column in enumerate(table.columns)]
+        rank = (
+            [Shown("-" if row.mean_rank is None else f"{row.mean_rank:.2f}", state="rank")] if table.over_tasks else []
+        )
+        rows.append((row.label, cells + rank))
+    if any(column.chance is not None for column in table.columns):
+        chance = [Shown(column.text(column.chance), state="chance") for column in table.columns]
+        rows.append(("chance", chance + [Shown("")] * table.over_tasks))
+    return rows
 
 
-def rank_text(rank: float | None) -> str:
-    """A mean rank as shown; incomplete rows have none."""
-    return "-" if rank is None else f"{rank:.2f}"
+def _shown(entry: Entry, column: Column) -> Shown:
+    if entry.value is None:
+        return Shown("-" if entry.state == "absent" else entry.state, state=entry.state, reason=entry.reason)
+    return Shown(
+        text=column.text(entry.value),
+        rank=entry.rank,
+        mark=entry.mark,
+        interval="" if entry.low is None else f"[{column.text(entry.low)}, {column.text(entry.high)}]",
+        flag=entry.flag if entry.state == "partial" else "",
+        state=entry.state,
+        reason=entry.reason,
+    )
 
 
 def notes_of(table: Table) -> list[str]:
     """The legend, the table's own notes and what is incomplete, one line each."""
     lines = [LEGEND, *table.notes]
+    ceilings = [row.label for row in table.rows if row.ceiling]
+    if ceilings:
+        lines.append(CEILING + ", ".join(ceilings))
+    if any(entry.mark for entry in table.entries.values()):
+        references = dict.fromkeys(
+            f"{column.reference} on {column.task}" for column in table.columns if column.reference
+        )
+        lines.append(MARKS + ", ".join(references))
+    missing: dict[tuple[str, str, str], list[str]] = {}
     for (i, j), entry in sorted(table.entries.items()):
         if entry.state not in ("complete", "absent"):
-            lines.append(f"{table.rows[i].label} on {table.columns[j].title}: {entry.flag}: {entry.reason}")
-    return lines
+            missing.setdefault((table.rows[i].label, entry.flag, entry.reason), []).append(table.columns[j].title)
+    return lines + [
+        f"{label} on {', '.join(dict.fromkeys(where))}: {flag}: {reason}"
+        for (label, flag, reason), where in missing.items()
+    ]
 
 
-# ---------------------------------------------------------------------------------------------------------- Markdown
+# --------------------------------------------------------------------------------------------------------- Markdown
 
 
 def markdown(table: Table, footnote: list[str]) -> str:
     """GitHub-flavoured Markdown."""
-    head = ["method", *(f"{column.title} ({column.score} {arrow(column)})" for column in table.columns), "mean rank ↓"]
-    lines = [f"### {_markdown_escape(table.title)}", "", _markdown_row(head), "|" + " --- |" * len(head)]
-    for i, row in enumerate(table.rows):
-        cells = [_markdown_cell(table.entry(i, j), column) for j, column in enumerate(table.columns)]
-        lines.append("| " + " | ".join([_markdown_escape(row.label), *cells, rank_text(row.mean_rank)]) + " |")
-    if any(column.chance is not None for column in table.columns):
-        lines.append(_markdown_row(["chance", *(column.text(column.chance) for column in table.columns), ""]))
-    notes = "\n".join(f"- {_markdown_escape(note)}" for note in [*notes_of(table), *footnote])
+    head = ["method", *(f"{_md(title)} ({_md(subtitle)})" for title, subtitle in heading(table))]
+    lines = [f"### {_md(table.title)}", "", _md_row(head), "|" + " --- |" * len(head)]
+    lines += [_md_row([_md(label), *map(_md_cell, cells)]) for label, cells in body(table)]
+    notes = "\n".join(f"- {_md(note)}" for note in [*notes_of(table), *footnote])
     return "\n".join(lines) + "\n\n" + notes + "\n"
 
 
-def _markdown_row(cells: list[str]) -> str:
-    return "| " + " | ".join(_markdown_escape(cell) for cell in cells) + " |"
+def _md_row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
-def _markdown_cell(entry: Entry, column: Column) -> str:
-    text = value_text(entry, column)
-    if entry.rank == 1:
-        text = f"**{text}**"
-    elif entry.rank == 2:
-        text = f"<u>{text}</u>"
-    interval = f" {interval_text(entry, column)}" if interval_text(entry, column) else ""
-    return text + entry.mark + interval + (f" ({entry.flag})" if entry.state == "partial" else "")
+def _md_cell(cell: Shown) -> str:
+    text = {1: f"**{cell.text}**", 2: f"<u>{cell.text}</u>"}.get(cell.rank or 0, cell.text)
+    flag = f"({cell.flag})" if cell.flag else ""
+    return " ".join(part for part in (text + _md(cell.mark), cell.interval, flag) if part)
 
 
-def _markdown_escape(text: str) -> str:
+def _md(text: str) -> str:
     for character in "\\`*_<>|[]":
         text = text.replace(character, "\\" + character)
     return " ".join(text.split())
 
 
-# ------------------------------------------------------------------------------------------------------- CSV
+# -------------------------------------------------------------------------------------------------------------- CSV
 
 
 def comma_separated(table: Table) -> str:
-    """One line a cell, unrounded."""
+    """One line a cell, numbers unrounded."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(
-        [
-            "method",
-            "family",
-            "task",
-            "score",
-            "higher_is_better",
-            "state",
-            "value",
-            "low",
-            "high",
-            "seeds",
-            "planned_seeds",
-            "test_examples",
-            "chance",
-            "rank",
-            "mark",
-            "mean_rank",
-            "reason",
-        ]
-    )
+    fields = list(Entry.__dataclass_fields__)
+    writer.writerow(["method", "family", "task", "score", "higher_is_better", "chance", *fields])
     for (i, j), entry in sorted(table.entries.items()):
         row, column = table.rows[i], table.columns[j]
-        writer.writerow(
-            [
-                row.label,
-                row.family,
-                column.task,
-                column.score,
-                column.higher_is_better,
-                entry.state,
-                entry.value,
-                entry.low,
-                entry.high,
-                entry.seeds,
-                entry.planned,
-                entry.n,
-                column.chance,
-                entry.rank,
-                entry.mark,
-                row.mean_rank,
-                entry.reason,
-            ]
-        )
+        described = [row.label, row.family, column.task, column.score, column.higher_is_better, column.chance]
+        writer.writerow(described + [getattr(entry, name) for name in fields])
     return stream.getvalue()
 
 
-# ----------------------------------------------------------------------------------------------------- LaTeX
+# ------------------------------------------------------------------------------------------------------------ LaTeX
 
 
 def latex(table: Table, footnote: list[str]) -> str:
-    """A `table` environment for \\input; needs booktabs (and, where columns are many, graphicx for \\resizebox)."""
-    columns = table.columns
-    head = [
-        "Method",
-        *(f"{_latex_escape(column.title)} {_latex_arrow(column)}" for column in columns),
-        r"Rank $\downarrow$",
-    ]
+    """A `table` environment ready for \\input; needs the packages booktabs and graphicx. Wide tables are shrunk."""
+    head = ["Method", *(rf"\shortstack{{{_tex(title)}\\{_tex(subtitle)}}}" for title, subtitle in heading(table))]
     lines = [
-        "% needs \\usepackage{booktabs,graphicx}",
-        r"\begin{table}[t]",
+        r"% \usepackage{booktabs,graphicx}",
+        r"\begin{table}[tp]",
         r"\centering\small",
-        rf"\caption{{{_latex_escape(table.title)}. {_latex_escape(LEGEND)}}}",
+        rf"\caption{{{_tex(table.title)}.}}",
         rf"\label{{tab:{table.name}}}",
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        r"\begin{tabular}{l" + "c" * (len(columns) + 1) + "}",
+        r"\begin{tabular}{l" + "c" * (len(head) - 1) + "}",
         r"\toprule",
-        " & ".join(head) + r" \\",
+        _tex_row(head),
     ]
-    family = None
-    for i, row in enumerate(table.rows):
-        if row.family != family:
+    families = [row.family for row in table.rows] + ["chance"]
+    for i, (label, cells) in enumerate(body(table)):
+        if i == 0 or families[i] != families[i - 1]:
             lines.append(r"\midrule")
-            family = row.family
-        cells = [_latex_cell(table.entry(i, j), column) for j, column in enumerate(columns)]
-        lines.append(" & ".join([_latex_escape(row.label), *cells, rank_text(row.mean_rank)]) + r" \\")
-    if any(column.chance is not None for column in columns):
-        lines += [r"\midrule", " & ".join(["chance", *(column.text(column.chance) for column in columns), ""]) + r" \\"]
-    lines += [r"\bottomrule", r"\end{tabular}}", r"\par\smallskip\raggedright\footnotesize"]
-    lines += [_latex_escape(note) + r"\par" for note in [*notes_of(table)[1:], *footnote]]
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
+        lines.append(_tex_row([_tex(label), *map(_tex_cell, cells)]))
+    lines += [r"\bottomrule", r"\end{tabular}}", r"\par\medskip\begin{minipage}{\linewidth}\footnotesize\raggedright"]
+    lines += [_tex(note) + r".\par" for note in [*notes_of(table), *footnote]]
+    return "\n".join([*lines, r"\end{minipage}", r"\end{table}"]) + "\n"
 
 
-def _latex_arrow(column: Column) -> str:
-    return r"$\uparrow$" if column.higher_is_better else r"$\downarrow$"
+def _tex_row(cells: list[str]) -> str:
+    return " & ".join(cells) + r" \\"
 
 
-def _latex_cell(entry: Entry, column: Column) -> str:
-    text = _latex_escape(value_text(entry, column))
-    if entry.rank == 1:
-        text = rf"\textbf{{{text}}}"
-    elif entry.rank == 2:
-        text = rf"\underline{{{text}}}"
-    interval = rf" {{\scriptsize{_latex_escape(interval_text(entry, column))}}}" if interval_text(entry, column) else ""
-    partial = rf" {{\scriptsize({entry.flag})}}" if entry.state == "partial" else ""
-    return text + _latex_escape(entry.mark) + interval + partial
+def _tex_cell(cell: Shown) -> str:
+    text = {1: rf"\textbf{{{cell.text}}}", 2: rf"\underline{{{cell.text}}}"}.get(cell.rank or 0, _tex(cell.text))
+    small = " ".join(_tex(part) for part in (cell.interval, cell.flag) if part)
+    return text + _tex(cell.mark) + (rf" {{\scriptsize {small}}}" if small else "")
 
 
-LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-         "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
-         "↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"\textsuperscript{$\dagger$}",
-         "‡": r"\textsuperscript{$\ddagger$}", "\n": " "}  # fmt: skip
+_TEX = {
+    **{character: "\\" + character for character in "{}$&#%_"},
+    **{"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "|": r"\textbar{}"},
+    **{"<": r"\textless{}", ">": r"\textgreater{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", '"': "''"},
+    **{BETTER: r"\textsuperscript{*}", WORSE: r"\textsuperscript{$\dagger$}", "[": "{[}", "]": "{]}"},
+}
 
 
-def _latex_escape(text: str) -> str:
-    return "".join(LATEX.get(character, character) for character in text)
+def _tex(text: str) -> str:
+    """Escaped for LaTeX; what a plain document cannot print becomes a question mark."""
+    return "".join(_TEX.get(c, c if c.isascii() else "?") for c in " ".join(text.split()))
 
 
-# ------------------------------------------------------------------------------------------------------ HTML
+# ------------------------------------------------------------------------------------------------------------- HTML
 
 
 def html_table(table: Table, footnote: list[str]) -> str:
-    """A <table> with its notes; all text from records escaped."""
+    """A <table> with its notes; all text escaped."""
     head = "".join(
-        f'<th scope="col">{_h(column.title)}<br><small>{_h(column.score)} {arrow(column)}</small></th>'
-        for column in table.columns
+        f'<th scope="col">{_h(title)} <small>{_h(subtitle)}</small></th>' for title, subtitle in heading(table)
     )
-    lines = [
-        f"<table>\n<caption>{_h(table.title)}</caption>",
-        f'<thead><tr><th scope="col">method</th>{head}<th scope="col">mean rank ↓</th></tr></thead>\n<tbody>',
+    rows = [
+        f'<tr><th scope="row">{_h(label)}</th>{"".join(map(_html_cell, cells))}</tr>' for label, cells in body(table)
     ]
-    for i, row in enumerate(table.rows):
-        cells = "".join(_html_cell(table.entry(i, j), column) for j, column in enumerate(table.columns))
-        lines.append(f'<tr><th scope="row">{_h(row.label)}</th>{cells}<td>{rank_text(row.mean_rank)}</td></tr>')
-    if any(column.chance is not None for column in table.columns):
-        chances = "".join(f"<td>{column.text(column.chance)}</td>" for column in table.columns)
-        lines.append(f'<tr class="chance"><th scope="row">chance</th>{chances}<td></td></tr>')
-    lines.append("</tbody>\n</table>")
-    lines.append("<ul>" + "".join(f"<li>{_h(note)}</li>" for note in [*notes_of(table), *footnote]) + "</ul>")
-    return "\n".join(lines) + "\n"
+    notes = "".join(f"<li>{_h(note)}</li>" for note in [*notes_of(table), *footnote])
+    return "\n".join(
+        [
+            "<table>",
+            f"<caption>{_h(table.title)}</caption>",
+            f'<thead><tr><th scope="col">method</th>{head}</tr></thead>',
+            "<tbody>",
+            *rows,
+            "</tbody>",
+            "</table>",
+            f"<ul>{notes}</ul>\n",
+        ]
+    )
 
 
-def _html_cell(entry: Entry, column: Column) -> str:
-    text = _h(value_text(entry, column))
-    if entry.rank == 1:
-        text = f"<strong>{text}</strong>"
-    elif entry.rank == 2:
-        text = f"<u>{text}</u>"
-    interval = f" <small>{interval_text(entry, column)}</small>" if interval_text(entry, column) else ""
-    partial = f" <small>{_h(entry.flag)}</small>" if entry.state == "partial" else ""
-    title = f' title="{_h(entry.reason)}"' if entry.reason else ""
-    return f'<td class="{entry.state}"{title}>{text}{_h(entry.mark)}{interval}{partial}</td>'
+def _html_cell(cell: Shown) -> str:
+    text = {1: f"<strong>{cell.text}</strong>", 2: f"<u>{cell.text}</u>"}.get(cell.rank or 0, _h(cell.text))
+    small = "".join(f" <small>{_h(part)}</small>" for part in (cell.interval, cell.flag) if part)
+    title = f' title="{_h(cell.reason)}"' if cell.reason else ""
+    return f'<td class="{cell.state}"{title}>{text}{_h(cell.mark)}{small}</td>'
 
 
 def _h(text: str) -> str:
     return html.escape(text, quote=True)
-
-
-# -------------------------------------------------------------------------------------------------- terminal
-
-
-def print_table(console: Console, table: Table) -> None:
-    """Print the table, in as many parts side by side as the terminal's width needs."""
-    from rich.table import Table as Grid
-    from rich.text import Text
-
-    label_width = max((len(row.label) for row in table.rows), default=6)
-    per_part = max(1, (console.width - min(label_width, console.width // 3) - 12) // 15)
-    for start in range(0, len(table.columns), per_part):
-        part = range(start, min(start + per_part, len(table.columns)))
-        grid = Grid(title=table.title, title_justify="left")
-        grid.add_column("method", overflow="fold")
-        for j in part:
-            column = table.columns[j]
-            head = Text(column.title).append(f"\n{column.score} {arrow(column)}", style="dim")
-            grid.add_column(head, justify="right", overflow="fold")
-        last = part.stop == len(table.columns)
-        if last:
-            grid.add_column("mean rank ↓", justify="right")
-        for i, row in enumerate(table.rows):
-            cells = [_terminal_cell(table.entry(i, j), table.columns[j]) for j in part]
-            grid.add_row(Text(row.label), *cells, *([rank_text(row.mean_rank)] if last else []))
-        console.print(grid)
-
-
-def _terminal_cell(entry: Entry, column: Column) -> Text:
-    from rich.text import Text
-
-    styles = {"failed": "red", "skipped": "dim", "pending": "yellow", "absent": "dim"}
-    style = {1: "bold", 2: "underline"}.get(entry.rank or 0, styles.get(entry.state, ""))
-    text = Text(value_text(entry, column), style=style).append(entry.mark, style="none")
-    if interval_text(entry, column):
-        text.append("\n" + interval_text(entry, column), style="dim")
-    if entry.state == "partial":
-        text.append("\n" + entry.flag, style="yellow")
-    return text
-
-
-def print_failures(console: Console, results: Results) -> None:
-    """List what failed, is still pending or was skipped, each distinct reason once."""
-    from rich.markup import escape
-
-    for status, style in (("failed", "red"), ("pending", "yellow"), ("skipped", "dim")):
-        reasons: dict[tuple[str, str], list[str]] = {}
-        for cell in results.cells:
-            if cell.status == status:
-                reasons.setdefault((cell.method, cell.reason), []).append(f"{cell.task} (seed {cell.seed})")
-        for (method, reason), where in reasons.items():
-            tasks = ", ".join(where[:3]) + (f" and {len(where) - 3} more" if len(where) > 3 else "")
-            console.print(
-                f"[{style}]{status}[/{style}] [bold]{escape(method)}[/bold] on {escape(tasks)}: {escape(reason)}"
-            )
