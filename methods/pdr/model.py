@@ -1,0 +1,210 @@
+"""The physically disentangled model: an image is a canonical depth and albedo, a light and a view (paper, section 3.1).
+
+Four networks read the factors off an image, a renderer puts the image together again, and the difference teaches them.
+The object is taken to be symmetric: every image is also explained by its flipped depth and albedo.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.api import Domain
+from bench.render.camera import Camera
+from bench.render.raster import Rasterizer
+from bench.render.shading import light_direction, normals, shade
+from bench.render.warp import canonical_grid, sample, warp_depth
+from methods.pdr.losses import Perceptual, photometric, smoothness, structure
+from methods.pdr.networks import ConfNet, EDDeconv, Encoder, UNetEDDeconv
+
+MIN_DEPTH, MAX_DEPTH = 0.9, 1.1
+MARGIN = (MAX_DEPTH - MIN_DEPTH) / 2  # beyond the canonical range, views clamp depth
+ROTATION, SHIFT = math.radians(60), 0.1  # reach of the view: rotations, and translations in x and y; none in z
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What an image is made of."""
+
+    depth: Tensor  # (B, H, W) canonical, MIN_DEPTH .. MAX_DEPTH
+    albedo: Tensor  # (B, 3, H, W) canonical, -1 .. 1
+    light: Tensor  # (B, 5) ambient, diffuse, unit direction in the canonical frame
+    view: Tensor  # (B, 6) rotations about x, y, z in radians, translations
+
+    def tensors(self) -> list[Tensor]:
+        """The four, in order."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+    def detach(self) -> Factors:
+        """The same numbers, cut off the networks' graph."""
+        return Factors(*(tensor.detach() for tensor in self.tensors()))
+
+    def with_mirrored(self) -> Factors:
+        """2B items: these, and then these with depth and albedo flipped left-right."""
+        depth, albedo = torch.cat((self.depth, self.depth.flip(2))), torch.cat((self.albedo, self.albedo.flip(3)))
+        return Factors(depth, albedo, self.light.repeat(2, 1), self.view.repeat(2, 1))
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """An image put together from its factors, and what came on the way."""
+
+    depth: Tensor  # (B, H, W) canonical, with its border
+    normals: Tensor  # (B, H, W, 3) canonical
+    shading: Tensor  # (B, H, W) canonical
+    canonical: Tensor  # (B, 3, H, W) -1 .. 1: the canonical image
+    view_depth: Tensor  # (B, H, W) in the view, clamped to MARGIN beyond the canonical range
+    grid: Tensor  # (B, H, W, 2) where the view's pixels lie in the canonical image
+    valid: Tensor  # (B, H, W) bool: pixels that see the object
+    image: Tensor  # (B, 3, H, W) -1 .. 1 in the view, 0 where not valid
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How the terms of the loss are weighed. `structure` is that of the perceptual loss or of what stands in for it."""
+
+    structure: float = 1.0
+    flip: float = 0.5
+    smoothness: float = 0.0
+
+
+class Model(nn.Module):
+    """The networks and the renderer. `size`: image height and width in pixels.
+
+    `detail`: resolution of the depth network's map. `bump`: height of a fixed, centred bump towards the camera that is
+    added to the depth network's map, 0 as published; `blend` (a buffer) is how much of the learned map counts.
+    """
+
+    blend: Tensor
+    relief: Tensor
+
+    def __init__(
+        self,
+        size: int,
+        domain: Domain,
+        nf: int = 64,
+        nf_pose: int = 32,
+        zdim: int = 256,
+        confidence: bool = True,
+        unet: bool = False,
+        bounded: bool = True,
+        detail: int | None = None,
+        bump: float = 0.0,
+        rasterizer: Rasterizer = "auto",
+    ) -> None:
+        super().__init__()
+        self.camera, self.domain, self.rasterizer = Camera(size), domain, rasterizer
+        encoder_decoder = UNetEDDeconv if unet else EDDeconv
+        self.netD = encoder_decoder(size, 1, nf, zdim, detail=detail)
+        self.netA = encoder_decoder(size, 3, nf, zdim, activation=nn.Tanh())
+        self.netL = Encoder(size, 4, nf_pose, bounded)
+        self.netV = Encoder(size, 6, nf_pose, bounded)
+        self.netC = ConfNet(size, nf) if confidence else None
+        self.border = 1.08 if domain == "car" else 0.7 * MAX_DEPTH + 0.3 * MIN_DEPTH
+        self.least_diffuse = 0.5 if domain == "car" else 0.0
+        self.register_buffer("blend", torch.tensor(1.0))
+        self.register_buffer("relief", bump * _bump(size), persistent=False)
+
+    # ------------------------------------------------------------------------------------------------ image to factors
+
+    def decompose(self, x: Tensor) -> tuple[Factors, dict[str, Tensor]]:
+        """Images (B, 3, H, W) in [0, 1] -> factors, and the bottleneck features of the four networks by name."""
+        x = x * 2 - 1
+        (depth, depth_code), (albedo, albedo_code) = self.netD(x), self.netA(x)
+        (light, light_code), (view, view_code) = self.netL(x), self.netV(x)
+        factors = Factors(
+            self.canonical_depth(depth[:, 0].float()),
+            albedo.float(),
+            self.canonical_light(light.float()),
+            self.scaled_view(view.float()),
+        )
+        codes = {"depth": depth_code, "albedo": albedo_code, "light": light_code, "view": view_code}
+        return factors, {name: code.float() for name, code in codes.items()}
+
+    def features(self, x: Tensor, without: str = "") -> dict[str, Tensor]:
+        """The bottleneck features of (B, 3, H, W) in [0, 1] alone, no decoder; `without` leaves one block out."""
+        x = x * 2 - 1
+        networks: dict[str, EDDeconv | Encoder] = {}
+        networks.update(depth=self.netD, albedo=self.netA, light=self.netL, view=self.netV)
+        return {name: network.features(x).float() for name, network in networks.items() if name != without}
+
+    def canonical_depth(self, raw: Tensor) -> Tensor:
+        """(B, H, W) unbounded map -> depths MIN_DEPTH .. MAX_DEPTH about their mean."""
+        raw = self.relief + self.blend * (raw - raw.mean((1, 2), keepdim=True))
+        return _scale(raw.tanh(), MIN_DEPTH, MAX_DEPTH)
+
+    def canonical_light(self, numbers: Tensor) -> Tensor:
+        """(B, 4) in -1 .. 1 -> (B, 5): ambient, diffuse, unit direction."""
+        ambient, diffuse = _scale(numbers[:, :1], 0, 1), _scale(numbers[:, 1:2], self.least_diffuse, 1)
+        return torch.cat((ambient, diffuse, light_direction(numbers[:, 2:])), 1)
+
+    def scaled_view(self, numbers: Tensor) -> Tensor:
+        """(B, 6) in -1 .. 1 -> radians and translations."""
+        return numbers * numbers.new_tensor([*[ROTATION] * 3, SHIFT, SHIFT, 0])
+
+    # ------------------------------------------------------------------------------------------------ factors to image
+
+    def render(self, factors: Factors) -> Rendering:
+        """Shade the canonical object, then see it under the view."""
+        depth = F.pad(factors.depth[:, :, 2:-2], (2, 2), value=self.border)
+        normal = normals(depth, self.camera)
+        shading = shade(normal, factors.light)
+        canonical = (factors.albedo / 2 + 0.5) * shading[:, None] * 2 - 1
+        view_depth = warp_depth(depth, factors.view, self.camera, self.rasterizer)
+        view_depth = view_depth.clamp(MIN_DEPTH - MARGIN, MAX_DEPTH + MARGIN)
+        valid = view_depth < MAX_DEPTH + MARGIN
+        grid = canonical_grid(view_depth, factors.view, self.camera)
+        image = sample(canonical, grid) * valid[:, None]
+        return Rendering(depth, normal, shading, canonical, view_depth, grid, valid, image)
+
+    def render_both(self, factors: Factors) -> Rendering:
+        """The images (first half of 2B) and their mirrored explanations; a pixel is valid where both see the object."""
+        rendering = self.render(factors.with_mirrored())
+        first, second = rendering.valid.chunk(2)
+        valid = (first & second).repeat(2, 1, 1)
+        return replace(rendering, valid=valid, image=rendering.image * valid[:, None])
+
+    def losses(
+        self,
+        rendering: Rendering,
+        factors: Factors,
+        x: Tensor,
+        sigmas: tuple[Tensor, Tensor] | None,
+        weights: LossWeights,
+        perceptual: Perceptual | None,
+    ) -> dict[str, Tensor]:
+        """The terms of the loss and their weighed sum "loss", for `render_both` of images x (B, 3, H, W) in [0, 1].
+
+        `sigmas`: the confidence network's maps. Without a `perceptual` network, image gradients are compared.
+        """
+        target = x * 2 - 1
+        terms: dict[str, Tensor] = {}
+        for number, name in enumerate(("", "_flip")):
+            image, valid = rendering.image.chunk(2)[number], rendering.valid.chunk(2)[number]
+            mask = valid[:, None].to(image)
+            sigma, coarse = (maps[:, number : number + 1] for maps in sigmas) if sigmas else (None, None)
+            terms["l1" + name] = photometric(image, target, mask, sigma)
+            if weights.structure:
+                compare = perceptual(image, target, mask, coarse) if perceptual else structure(image, target, mask)
+                terms["structure" + name] = compare
+        terms["smoothness"] = smoothness(factors.depth, MAX_DEPTH - MIN_DEPTH)
+        plain = terms["l1"] + weights.structure * terms.get("structure", 0)
+        mirrored = terms["l1_flip"] + weights.structure * terms.get("structure_flip", 0)
+        terms["loss"] = plain + weights.flip * mirrored + weights.smoothness * terms["smoothness"]
+        return terms
+
+
+def _scale(unit: Tensor, low: float, high: float) -> Tensor:
+    """-1 .. 1 -> low .. high."""
+    return (unit + 1) / 2 * (high - low) + low
+
+
+def _bump(size: int) -> Tensor:
+    """(H, W): a smooth hill towards the camera (negative) of height 1 in the middle, flat at the border, mean 0."""
+    x = torch.linspace(-1, 1, size)
+    hill = -torch.exp(-2 * (x**2 + x[:, None] ** 2))
+    return hill - hill.mean()
