@@ -1,8 +1,9 @@
 """What is drawn for a synthetic face, from what distribution, and which labels follow: people, then pictures of them.
 
-Everything is a table of named columns, one row per person or picture. Shape factors are numbers in about [-1, 1], 0 being
-average; colours are albedo in [0, 1]; expression is made of action units in [0, 1] (Facial Action Coding System, Ekman & Friesen
-1978). An attribute is a stated threshold on the factors (`ATTRIBUTES`), so its label is exact, also where it is hidden.
+Everything is a table of named columns, one row per person or picture. Shape factors are numbers in about [-1, 1], 0
+being average; colours are albedo in [0, 1]; expression is made of action units in [0, 1] (Facial Action Coding System, Ekman
+and Friesen 1978). An attribute is a stated threshold on the factors (`ATTRIBUTES`), so its label is exact, also where
+it is hidden.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ LIGHT_ANGLE = 35.0  # between the light and the camera's axis: uniform up to thi
 LIGHT_STEPS = ((35.0, 45.0), (45.0, 55.0), (55.0, 65.0), (65.0, 75.0), (75.0, 85.0))
 YAW, PITCH, ROLL = 20.0, 10.0, 8.0  # uniform within +- these
 YAW_STEPS = ((20.0, 30.0), (30.0, 40.0), (40.0, 50.0), (50.0, 60.0), (60.0, 70.0))
-AMBIENT, DIFFUSE = (0.3, 0.5), (0.3, 0.5)  # uniform; their sum stays <= 1, so no pixel is clipped
+AMBIENT, DIFFUSE = (0.2, 0.4), (0.45, 0.6)  # uniform; their sum stays <= 1, so no pixel is clipped
 SHIFT = 0.005  # translations x and y, uniform within +- this (the picture is 0.175 wide); z within +- four times this
 LEAST_INTENSITY = 0.4  # of an emotion; uniform from here to 1
 
@@ -134,12 +135,13 @@ def draw_people(count: int, seed: int) -> Table:
 
 def _draw_colours(people: Table, rng: np.random.Generator) -> None:
     count = len(people["male"])
-    people["tone"] = rng.beta(1.1, 1.3, count)  # 0 palest, 1 darkest
+    people["tone"] = rng.beta(1.0, 1.5, count)  # 0 palest, 1 darkest
     place = people["tone"] * (len(SKIN) - 1)
     skin = np.stack([np.interp(place, np.arange(len(SKIN)), channel) for channel in SKIN.T], -1)
     people["skin"] = (skin * (1 + rng.normal(0, 0.03, (count, 3)))).clip(0.05, 0.97)
     grey = rng.random(count) < 0.75 * (people["age"] - 0.4).clip(0, 0.6) / 0.4 * 0.8
-    people["hair_colour"] = np.where(grey, 3, rng.integers(0, 3, count))
+    chance = np.where(people["tone"][:, None] < 0.5, [0.22, 0.56], [0.45, 0.88])  # up to black, up to brown; then blond
+    people["hair_colour"] = np.where(grey, 3, (rng.random((count, 1)) > chance).sum(1))
     hair = np.array(list(HAIR.values()))[people["hair_colour"]]
     people["hair"] = (hair * rng.uniform(0.8, 1.2, (count, 1)) * (1 + rng.normal(0, 0.05, (count, 3)))).clip(0.03, 0.95)
     people["iris"] = IRIS[rng.integers(0, len(IRIS), count)] * rng.uniform(0.8, 1.25, (count, 1))

@@ -124,7 +124,7 @@ def _skin(f: Factors, at: dict[str, Tensor], u: Tensor, v: Tensor) -> Tensor:
     )
     spots = (torch.sin(31 * u + f["freckle_phase"]) * torch.sin(37 * v - 2 * f["freckle_phase"])).clamp(min=0)
     where = bump(a, 0.3, 0.3) * bump(v, 0.28, 0.16)
-    return over(skin, 0.55 * red, 0.7 * f["freckles"] * spots * where)
+    return over(skin, 0.55 * red, 0.5 * f["freckles"] * spots * where)
 
 
 def _lines(f: Factors, at: dict[str, Tensor], skin: Tensor, u: Tensor, v: Tensor) -> Tensor:

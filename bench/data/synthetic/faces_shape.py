@@ -177,7 +177,7 @@ def mouth_curves(f: Factors, at: dict[str, Tensor], u: Tensor) -> tuple[Tensor, 
     """Template heights of the upper lip's top, the opening's top and bottom, the lower lip's bottom; and 1 - t^2 inside."""
     t = u / at["mouth_width"]
     inside = (1 - t * t).clamp(min=0)
-    corners = 0.13 * (f["corner_pull"] - 1.1 * f["corner_drop"] - 0.25 * f["lip_stretch"])
+    corners = 0.13 * (f["corner_pull"] - 0.85 * f["corner_drop"] - 0.25 * f["lip_stretch"])
     middle = at["mouth_y"] - corners * (t * t - 0.35) - 0.03 * f["chin_raise"] * inside
     lip = (0.068 + 0.03 * f["lip_thickness"]) * (1 - 0.55 * f["lip_press"]) * (1 - 0.15 * f["corner_pull"])
     square = inside ** (0.5 + 0.4 * f["jaw_drop"])
@@ -267,7 +267,7 @@ def _hair(f: Factors, row: Tensor, longitude: Tensor) -> Tensor:
     tuck = 1 - (1 - hanging) * step(row, 0.84, 1.0)
     thick = (thick * top * part + curl) * tuck - 0.03 * (1 - tuck)
     thick = torch.where((f["bald"] > 0.5), -0.08, thick)
-    thick = thick * (1 - 0.65 * f["hat"] * bump(place, -1.3, 0.8))
+    thick = torch.where((f["hat"] > 0.5) & (thick > 0.05), 0.05 + (thick - 0.05) * step(place, -0.6, -0.2), thick)
     flat = torch.cos(on_skull)
     direction = torch.stack((flat * torch.sin(longitude), torch.sin(on_skull), -flat * torch.cos(longitude)), -1)
     hair = point + thick[..., None] * direction
@@ -280,7 +280,7 @@ def _hat(f: Factors, row: Tensor, longitude: Tensor) -> Tensor:
     rim = -0.50
     dome = -math.pi / 2 + (row / 0.7).clamp(max=1) * (rim + math.pi / 2)
     point = skull(f, dome, longitude)
-    thick = 0.11 + 0.03 * f["hair_volume"] + 0.10 * bump(dome, -1.3, 0.5)
+    thick = 0.11 + 0.02 * f["hair_volume"] + 0.10 * bump(dome, -1.3, 0.5)
     flat = torch.cos(dome)
     direction = torch.stack((flat * torch.sin(longitude), torch.sin(dome), -flat * torch.cos(longitude)), -1)
     hat = point + thick[..., None] * direction

@@ -132,9 +132,10 @@ def _surroundings(scenes: np.ndarray, size: int, seed: int) -> tuple[Tensor, Ten
     coarse, edges, noise = [], [], []
     for scene in scenes:
         rng = np.random.default_rng([seed, 5, int(scene)])
-        mean = rng.uniform(0.1, 0.8, 3)
-        coarse.append(mean + rng.normal(0, 0.13, (4, 4, 3)))
-        edges.append(np.concatenate([rng.uniform(-1, 1, (2, 3)), rng.normal(0, 0.15, (2, 3))], 1))
+        mean = rng.uniform(0.1, 0.85) + rng.normal(0, 0.08, 3)
+        coarse.append(mean + rng.normal(0, 0.12, (4, 4, 1)) + rng.normal(0, 0.04, (4, 4, 3)))
+        step = rng.normal(0, 0.15, (2, 1)) + rng.normal(0, 0.05, (2, 3))
+        edges.append(np.concatenate([rng.uniform(-1, 1, (2, 3)), step], 1))
         noise.append(rng.normal(0, NOISE, (size, size, 3)))
     smooth = F.interpolate(
         torch.as_tensor(np.stack(coarse), dtype=torch.float32).permute(0, 3, 1, 2),
