@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.api import Split
-from bench.data.common import Listing, Photos, folders_in, numbered, pictures_in
+from bench.data.common import Listing, Photos
+from bench.data.scan import folders_in, numbered, pictures_in, relative
 from bench.data.splits import split_within
 
 
@@ -17,15 +18,15 @@ class AttOrl(Photos):
 
     folder: ClassVar[str] = "att_orl"
     folders: ClassVar[tuple[str, ...]] = ("orl", "orl_faces", "att_faces")
-    marker: ClassVar[str] = "s[0-9]*/*.pgm"
+    markers: ClassVar[tuple[str, ...]] = ("s[0-9]*/*.pgm",)
     homepage: ClassVar[str] = "https://cam-orl.co.uk/facedatabase.html"
     group: ClassVar[str | None] = "identity"
 
     def scan(self, root: Path) -> Listing:
         """Copies may lack people or photographs: those are told, not required."""
         people = [path for path in folders_in(root) if path.name[0] == "s" and path.name[1:].isdigit()]
-        pictures = [picture for person in people for picture in pictures_in(person, [".pgm"])]
-        files = [picture.relative_to(root).as_posix() for picture in pictures]
+        pictures = [picture for person in people for picture in pictures_in(person, (".pgm",))]
+        files = relative(pictures, root)
         identity, names = numbered(picture.parent.name for picture in pictures)
         official = [f"s{person}/{number}.pgm" for person in range(1, 41) for number in range(1, 11)]
         missing = sorted(set(official) - set(files), key=official.index)

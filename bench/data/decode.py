@@ -15,35 +15,34 @@ Box = Sequence[float]  # left, top, right, bottom in pixels
 Progress = Callable[[int, int, str], None]
 Result = TypeVar("Result")
 
-PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 CHUNK = 512  # pictures in flight
 
 
-def decode(path: Path, size: int, box: Box | None = None) -> np.ndarray:
+def decode(path: Path, size: int, box: Box | None = None, squeeze: bool = False) -> np.ndarray:
     """(size, size, 3) uint8: the smallest square around `box`, else the largest centred square, resized.
 
-    Grey, palette, CMYK and 16-bit pictures become 8-bit RGB, transparency is dropped, EXIF rotation is applied; what
-    the square has beyond the picture is black. Raises whatever Pillow raises for a damaged or truncated file.
+    With `squeeze`, the box or the whole picture is resized to a square, whatever its proportions. Grey, palette, CMYK
+    and 16-bit pictures become 8-bit RGB, transparency is dropped, EXIF rotation is applied; what the square has beyond
+    the picture is black. Raises whatever Pillow raises for a damaged or truncated file.
     """
     with Image.open(path) as stored:
         if box is None:
             stored.draft(None, (2 * size, 2 * size))  # JPEG alone: read at 1/2, 1/4 or 1/8, still twice too large
         picture = ImageOps.exif_transpose(stored)
-        square = _centred_square(picture) if box is None else _square_around(box)
-        return np.asarray(_rgb(picture.crop(square)).resize((size, size), Image.Resampling.BILINEAR))
+        return resize(_rgb(picture), size, box, squeeze, Image.Resampling.BILINEAR)
 
 
-def _centred_square(picture: Image.Image) -> tuple[int, int, int, int]:
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    return left, top, left + side, top + side
-
-
-def _square_around(box: Box) -> tuple[int, int, int, int]:
-    left, top, right, bottom = box
-    side = max(round(max(right - left, bottom - top)), 1)
-    left, top = round((left + right - side) / 2), round((top + bottom - side) / 2)
-    return left, top, left + side, top + side
+def resize(picture: Image.Image, size: int, box: Box | None, squeeze: bool, resampling: Image.Resampling) -> np.ndarray:
+    """(size, size) or (size, size, 3): what `decode` shows of a picture, for the maps that belong to it."""
+    left, top, right, bottom = box if box is not None else (0, 0, *picture.size)
+    if not squeeze:
+        sides = right - left, bottom - top
+        side = max(round(max(sides) if box is not None else min(sides)), 1)
+        left, top = round((left + right - side) / 2), round((top + bottom - side) / 2)
+        right, bottom = left + side, top + side
+    return np.asarray(
+        picture.crop((round(left), round(top), round(right), round(bottom))).resize((size, size), resampling)
+    )
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

@@ -9,7 +9,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from bench.api import Place, Split, Unavailable
-from bench.data.common import Listing, Photos, counted, folders_in, numbered, pictures_in
+from bench.data.common import Listing, Photos
+from bench.data.scan import counted, folders_in, numbered, pictures_in, relative
 from bench.data.splits import split_official, split_within
 
 PART_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
@@ -43,11 +44,9 @@ class ImageFolder(Photos):
         labels = {self.target: number}
         if parted:
             labels["partition"] = np.array([PART_NAMES[p.parent.parent.name.lower()] for p in pictures], dtype=np.int64)
-        empty = [folder.relative_to(root).as_posix() for folder in class_folders if not pictures_in(folder)]
-        files = [picture.relative_to(root).as_posix() for picture in pictures]
-        return Listing(
-            root, files, labels, {self.target: names}, notes=counted(empty, "class folders without pictures")
-        )
+        empty = relative((folder for folder in class_folders if not pictures_in(folder)), root)
+        notes = counted(empty, "class folders without pictures")
+        return Listing(root, relative(pictures, root), labels, {self.target: names}, notes=notes)
 
     def splits(self, listing: Listing) -> dict[str, Split]:
         """The folders' own split; what it lacks (val, test) is taken from train, class by class (seeded)."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+
 import numpy as np
 
 from bench.api import Split
@@ -39,6 +42,22 @@ def split_official(partition: np.ndarray, labels: np.ndarray, seed: int, val: fl
         if not len(split[part]):
             split["train"], split[part] = _hold_out(split["train"], labels, share, rng)
     return split
+
+
+def without_repeats(images: np.ndarray, splits: Mapping[str, Split]) -> tuple[dict[str, Split], list[int]]:
+    """The splits without those train and val rows whose picture is also in the default test part; and these rows.
+
+    Pictures are the same where all pixels are. The test part stays the official one.
+    """
+    prints = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
+    tested = {prints[row] for row in splits["default"]["test"]}
+    repeated = np.array([found in tested for found in prints])
+    in_training = np.concatenate([splits["default"]["train"], splits["default"]["val"]])
+    cleaned: dict[str, Split] = {
+        target: {part: rows if part not in ("train", "val") else rows[~repeated[rows]] for part, rows in split.items()}
+        for target, split in splits.items()
+    }
+    return cleaned, sorted(in_training[repeated[in_training]].tolist())
 
 
 def _hold_out(
