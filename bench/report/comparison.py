@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,7 @@ from bench.report.collect import Cell, Results
 
 LEVEL = 0.05
 Outcomes = Mapping[str, np.ndarray]
+Reader = Callable[[str], Outcomes]
 
 
 @dataclass(frozen=True)
@@ -55,29 +56,36 @@ class Comparisons:
     def difference(self, task: str, a: str, b: str) -> Difference | None:
         """Method a minus method b on a task's main score, over the seeds both have; None unless both are complete."""
         if (task, a, b) not in self._found:
-            self._found[task, a, b] = self._compare(task, a, b)
+            first, second = (self.results.good(method, task) for method in (a, b))
+            name = self.results.main_scores[task]
+            self._found[task, a, b] = difference_of(first, second, name, self._read, self._read)
         return self._found[task, a, b]
 
-    def _compare(self, task: str, a: str, b: str) -> Difference | None:
-        name = self.results.main_scores[task]
-        sides = [{cell.seed: cell for cell in self.results.good(method, task)} for method in (a, b)]
-        seeds = sorted(sides[0].keys() & sides[1].keys())
-        if not seeds:
-            return None
-        cells_a, cells_b = ([side[seed] for seed in seeds] for side in sides)
-        higher = cells_a[0].scores[name]["higher_is_better"]
-        outcomes = [self._read(cell) for cell in (*cells_a, *cells_b)]
-        if not all("main" in each and "example" in each and "group" in each for each in outcomes):
-            return _from_intervals(*(cells_a, cells_b) if higher else (cells_b, cells_a), name)
-        values, groups = stats.align(outcomes)
-        first, second = values[: len(seeds)], values[len(seeds) :]
-        found = stats.compare(*(first, second) if higher else (second, first), groups)
-        return Difference(found.difference, found.low, found.high, found.p, found.n, len(seeds), True)
+    def _read(self, key: str) -> Outcomes:
+        if key not in self._outcomes:
+            self._outcomes[key] = self.results.store.outcomes(key)
+        return self._outcomes[key]
 
-    def _read(self, cell: Cell) -> Outcomes:
-        if cell.key not in self._outcomes:
-            self._outcomes[cell.key] = self.results.store.outcomes(cell.key)
-        return self._outcomes[cell.key]
+
+def difference_of(a: list[Cell], b: list[Cell], name: str, read_a: Reader, read_b: Reader) -> Difference | None:
+    """Cells a minus cells b (of one method and task each) by the main score `name`, over the seeds both have.
+
+    Paired on test examples by the outcomes that the readers give for a key; by intervals where none were kept. None
+    where there is no common seed, or neither outcomes nor intervals.
+    """
+    first, second = ({cell.seed: cell for cell in cells} for cells in (a, b))
+    seeds = sorted(first.keys() & second.keys())
+    if not seeds:
+        return None
+    a, b = [first[seed] for seed in seeds], [second[seed] for seed in seeds]
+    higher = a[0].scores[name]["higher_is_better"]
+    outcomes = [*(read_a(cell.key) for cell in a), *(read_b(cell.key) for cell in b)]
+    if not all(each.keys() >= {"main", "example", "group"} for each in outcomes):
+        return _from_intervals(*(a, b) if higher else (b, a), name)
+    values, groups = stats.align(outcomes)
+    sides = values[: len(seeds)], values[len(seeds) :]
+    found = stats.compare(*sides if higher else sides[::-1], groups)
+    return Difference(found.difference, found.low, found.high, found.p, found.n, len(seeds), True)
 
 
 def _from_intervals(a: list[Cell], b: list[Cell], name: str) -> Difference | None:
@@ -88,10 +96,14 @@ def _from_intervals(a: list[Cell], b: list[Cell], name: str) -> Difference | Non
     value = sides[0].value - sides[1].value
     below = math.hypot(sides[0].value - sides[0].low, sides[1].high - sides[1].value)
     above = math.hypot(sides[0].high - sides[0].value, sides[1].value - sides[1].low)
-    error = (below if value > 0 else above) / 1.96
-    p = math.erfc(abs(value) / error / math.sqrt(2)) if error > 0 else float(value == 0)
     n = min(cell.scores[name]["n"] for cell in (*a, *b))
-    return Difference(value, value - below, value + above, p, n, len(a), False)
+    return Difference(value, value - below, value + above, p_value(value, below, above), n, len(a), False)
+
+
+def p_value(value: float, below: float, above: float) -> float:
+    """Two-sided p of a true value of 0 when the 95 % interval reaches `below` under and `above` over `value`."""
+    error = (below if value > 0 else above) / 1.96
+    return math.erfc(abs(value) / error / math.sqrt(2)) if error > 0 else float(value == 0)
 
 
 def mean_over_seeds(scores: list[dict[str, float]]) -> stats.Interval:
