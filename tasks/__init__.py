@@ -8,6 +8,7 @@ TASKS = {
     "identity": "tasks.identity:Identity",
     "identity_clustering": "tasks.identity:Identity[protocol=clustering]",
     "identity_verification": "tasks.identity:Identity[protocol=verification]",
+    "face_segmentation": "tasks.face_segmentation:FaceSegmentation",
     "car_classification": "tasks.car_classification:CarClassification",
     "car_clustering": "tasks.car_classification:CarClassification[protocol=clustering]",
 }

@@ -8,7 +8,7 @@ from typing import Literal
 from bench.api import DataSet, Encoder, Evaluation, Pretraining, Target, Task
 from bench.run import Run
 from tasks.protocols import clustering, few_label, knn, linear, verification
-from tasks.protocols.examples import class_names, gather, label_of, part_rows
+from tasks.protocols.examples import class_names, gather, is_known, label_of, part_rows
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Classification(Task):
     def training_target(self, data: DataSet) -> Target:
         """Train and val labels of this task's split."""
         labels = label_of(data, self.target)
-        train, val = (part_rows(data, self.target, part, self.max_examples) for part in ("train", "val"))
+        known = is_known(labels)
+        train, val = (part_rows(data, self.target, part, self.max_examples, known) for part in ("train", "val"))
         images = Pretraining(data.subset(train), data.subset(val), data.domain)
         names = tuple(class_names(data, self.target))
         return Target("multi-label" if labels.ndim == 2 else "multi-class", names, images, labels[train], labels[val])

@@ -60,38 +60,49 @@ def class_names(data: DataSet, target: str) -> list[str]:
     return names
 
 
-def part_rows(data: DataSet, target: str, part: str, limit: int, split: str = "") -> np.ndarray:
-    """The rows of one part whose label is known, at most `limit` of them (the same ones for every method and seed)."""
-    labels = label_of(data, target)
-    parts = data.split(split or target)
+def is_known(labels: np.ndarray) -> np.ndarray:
+    """(N,) which rows have a label, or at least one known attribute."""
+    return np.asarray((labels.reshape(len(labels), -1) >= 0).any(1))
+
+
+def part_rows(data: DataSet, split: str, part: str, limit: int, known: np.ndarray) -> np.ndarray:
+    """The rows of one part of the split made for `split` that are `known` (N,), at most `limit` of them.
+
+    The same ones for every method and seed. Raises `BadInput` where too few are left.
+    """
+    parts = data.split(split)
     if part not in parts:
-        raise BadInput(f"data set {data.name}: the split for {split or target!r} has no part {part!r}")
+        raise BadInput(f"data set {data.name}: its split for {split!r} has no part {part!r}")
     rows = np.asarray(parts[part], dtype=np.int64)
-    known = labels[rows] >= 0
-    rows = rows[known if known.ndim == 1 else known.any(1)]
+    rows = rows[known[rows]]
     if len(rows) > limit:
         rows = np.sort(np.random.default_rng(0).permutation(rows)[:limit])
-    least = MIN_EXAMPLES if part == "test" else 2
+    least = 2 if part in ("train", "val") else MIN_EXAMPLES
     if len(rows) < least:
         raise BadInput(
-            f"data set {data.name}: {len(rows)} {part} images with a known {target!r}, at least {least} are needed"
+            f"data set {data.name}: {len(rows)} labelled {part} images for {split!r}, at least {least} are needed"
         )
     return rows
+
+
+def group_numbers(data: DataSet, rows: np.ndarray) -> np.ndarray:
+    """(n,) the group of dependent examples each row belongs to: its own, where the data set knows of no groups."""
+    if data.group is None:
+        return rows
+    groups = data.labels[data.group][rows].astype(np.int64)
+    return np.where(groups >= 0, groups, -1 - rows)
 
 
 def gather(
     encoder: Encoder, data: DataSet, run: Run, target: str, parts: Sequence[str], limit: int, split: str = ""
 ) -> list[Examples]:
     """Encode the parts of the split for `target` (or of the one named by `split`); at most `limit` examples a part."""
-    groups = data.labels[data.group] if data.group else np.arange(len(data.images))
     labels = label_of(data, target)
     gathered = []
     for part in parts:
-        rows = part_rows(data, target, part, limit, split)
+        rows = part_rows(data, split or target, part, limit, is_known(labels))
         features = run.features(encoder, data.subset(rows))
-        # an unknown group is a group of its own
-        own = np.where(groups[rows] >= 0, groups[rows], -1 - rows)
-        gathered.append(Examples(rows, features, labels[rows], own.astype(np.int64)))
+        gathered.append(Examples(rows, features, labels[rows], group_numbers(data, rows)))
     return gathered
 
 
