@@ -57,7 +57,7 @@ def load_encoder(folder: Path, encoder: Encoder) -> dict[str, Any]:
 
 
 def check_state(module: torch.nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    """Raise BadInput naming the first tensor of `state` that `module` lacks, or has in another shape, or the reverse."""
+    """Raise BadInput naming the first tensor that differs between `state` and `module` (missing, shape, surplus)."""
     wanted = module.state_dict()
     for name, value in wanted.items():
         if name not in state:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import platform
 import resource
 import sys
@@ -22,7 +23,7 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from bench.api import BadInput, DataSet, Encoder, Method, Place, Pretraining, Source, Target, Task, Unavailable
+from bench.api import BadInput, DataSet, Encoder, Method, Place, Pretraining, Score, Source, Target, Task, Unavailable
 from bench.artefact import load_encoder, save_encoder
 from bench.plan import state_of
 from bench.record import base_record
@@ -93,7 +94,7 @@ class Job:
                 encoder, manifest = self._obtain(cells)
             except Exception as error:
                 for cell in cells:
-                    self._write(cell, error=error, stage="fit")
+                    self._write(cell, explain(error, "training"), {})
                 return
             for cell in cells:
                 self.doing([cell["key"]], cell["task"]["label"])
@@ -124,7 +125,7 @@ class Job:
                 "image_size": size,
                 "seed": payload["seed"],
                 "seconds": time.monotonic() - start,
-                "facts": run.facts,
+                "facts": spelled(run.facts),
                 "parameters": sum(p.numel() for p in encoder.parameters()),
                 **self._provenance(),
             }
@@ -170,7 +171,7 @@ class Job:
         )
 
     def _evaluate(self, cell: dict[str, Any], encoder: Encoder, manifest: dict[str, Any]) -> None:
-        """One cell: scores or the reason why there are none, into its record."""
+        """One cell: scores, or the reason why there are none, into its record."""
         start = time.monotonic()
         run = self._new_run(self.folder / cell["key"])
         run.feature_cache = self.features
@@ -179,24 +180,18 @@ class Job:
             task: Task = self.registry.make("task", cell["task"]["name"], cell["task"]["settings"])
             torch.manual_seed(self.payload["seed"])
             evaluation = task.evaluate(encoder, data, run)
-            mains = [score for score in evaluation.scores if score.main]
-            if len(mains) != 1:
-                raise ValueError(f"a task has exactly one main score; this one returned {len(mains)}")
-            for score in evaluation.scores:
-                if score.value != score.value:
-                    raise NotFinite(f"the score {score.name!r} is NaN")
-        except Exception as error:
-            self._write(cell, error=error, stage="evaluate", manifest=manifest)
-            return
-        seconds = {
-            "fit": manifest["seconds"],
-            "encode": run.encode_seconds,
-            "evaluate": time.monotonic() - start - run.encode_seconds,
-        }
-        facts = {"evaluation_facts": run.facts, "feature_dim": run.feature_dim}
-        scores = [vars(score) for score in evaluation.scores]
-        self._write(cell, manifest=manifest, data=data, seconds=seconds, scores=scores, more=facts,
-                    outcomes=evaluation.outcomes)  # fmt: skip
+            check_scores(evaluation.scores)
+            evaluating = time.monotonic() - start - run.encode_seconds
+            record = {
+                "scores": [vars(score) for score in evaluation.scores],
+                "seconds": {"fit": manifest["seconds"], "encode": run.encode_seconds, "evaluate": evaluating},
+                "evaluation_facts": spelled(run.facts),
+                "feature_dim": run.feature_dim,
+                "dataset": {**cell["dataset"], "fingerprint": data.fingerprint, "notes": data.notes},
+            }
+            self._write(cell, ("ok", "", ""), manifest, record, evaluation.outcomes)
+        except Exception as error:  # recorded with its reason; the other cells go on
+            self._write(cell, explain(error, "evaluation"), manifest)
 
     def _provenance(self) -> dict[str, Any]:
         return {
@@ -209,24 +204,18 @@ class Job:
     def _write(
         self,
         cell: dict[str, Any],
-        error: Exception | None = None,
-        stage: str = "",
-        manifest: dict[str, Any] | None = None,
-        data: DataSet | None = None,
-        seconds: dict[str, float] | None = None,
-        scores: list[dict[str, Any]] | None = None,
+        outcome: tuple[str, str, str],
+        manifest: dict[str, Any],
         more: dict[str, Any] | None = None,
-        outcomes: dict[str, Any] | None = None,
+        arrays: dict[str, Any] | None = None,
     ) -> None:
-        payload, manifest = self.payload, manifest or {}
-        status, reason, trace = _explain(error, stage)
+        status, reason, trace = outcome
         record = {
-            **base_record(payload, cell),
+            **base_record(self.payload, cell),
             "status": status,
             "reason": reason,
             "traceback": trace,
-            "scores": scores or [],
-            "seconds": seconds or {},
+            "seconds": {},
             "fit_from": manifest.get("from", ""),
             "facts": manifest.get("facts", {}),
             "parameters": manifest.get("parameters"),
@@ -235,15 +224,34 @@ class Job:
             **(more or {}),
         }
         record["pretrain"]["images"] = manifest.get("pretrain", {}).get("images")
-        if data is not None:
-            record["dataset"].update(fingerprint=data.fingerprint, notes=data.notes)
-        self.store.write_record(record, outcomes)
+        self.store.write_record(record, arrays)
 
 
-def _explain(error: Exception | None, stage: str) -> tuple[str, str, str]:
+def check_scores(scores: list[Score]) -> None:
+    """Exactly one main score, and every number finite; otherwise the task is wrong and its cell fails."""
+    mains = [score for score in scores if score.main]
+    if len(mains) != 1:
+        raise ValueError(f"a task has exactly one main score; this one returned {len(mains)}")
+    for score in scores:
+        for name in ("value", "low", "high", "chance"):
+            number = getattr(score, name)
+            if number is not None and not math.isfinite(number):
+                raise NotFinite(f"{name} of the score {score.name!r} is {number}")
+
+
+def spelled(content: Any) -> Any:
+    """The same with infinite and undefined numbers as words, as JSON has none ("inf": weights shrunk to nothing)."""
+    if isinstance(content, dict):
+        return {key: spelled(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [spelled(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return str(content)
+    return content
+
+
+def explain(error: Exception, stage: str) -> tuple[str, str, str]:
     """Status, reason in one line, and traceback where it helps."""
-    if error is None:
-        return "ok", "", ""
     text = " ".join(str(error).split())
     if isinstance(error, Unavailable):
         return "skipped", text, ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -52,7 +53,7 @@ def run_benchmark(
 
 def prepare_data(console: Console, jobs: list[Job], settings: Settings) -> None:
     """Render or decode every data set that is needed, once, before the jobs ask for it."""
-    from bench.api import BadInput, Place, Unavailable
+    from bench.api import Place
 
     wanted: dict[Spec, None] = {}
     for job in jobs:
@@ -63,13 +64,13 @@ def prepare_data(console: Console, jobs: list[Job], settings: Settings) -> None:
         for spec in wanted:
             line = bar.add_task(f"preparing {spec.label}", total=None)
 
-            def progress(done: int, total: int, what: str, line: int = line) -> None:
+            def progress(done: int, total: int, what: str, line: Any = line) -> None:
                 bar.update(line, completed=done, total=total)
 
             place = Place(settings.profile.image_size, settings.cache, settings.data_root, progress)
             try:
                 data = settings.registry.make("dataset", spec.name, spec.values).load(place)
-            except (Unavailable, BadInput) as problem:
+            except Exception as problem:  # the jobs meet it again and record it as their reason
                 console.print(f"[yellow]{spec.label}: {problem}[/]", highlight=False)
                 continue
             bar.remove_task(line)

@@ -42,7 +42,7 @@ def supervise(payload_path: str) -> str:
 
 
 def _run_child(path: Path, owner: int | None) -> int:
-    """Run `python -m bench.job` to its end and return its exit code; stop it when `owner`, the `run` command, is gone."""
+    """Run `python -m bench.job` and return its exit code; stop it when `owner`, the `run` command, is gone."""
     (path.parent / "doing.json").unlink(missing_ok=True)
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), environment.get("PYTHONPATH", "")])

@@ -1,0 +1,209 @@
+"""The main job through the real command line: records, resuming, crashes and their reasons."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PLUGIN = ROOT / "tests" / "plugins" / "planted.py"
+PROFILE = ROOT / "tests" / "plugins" / "tiny.yaml"
+TASKS = "identity[dataset=painted_faces],face_attributes[dataset=painted_faces]"
+
+
+def bench(tmp_path, *arguments, check=None, wait=True):
+    """Run `python -m bench ...` in a process of its own."""
+    command = [sys.executable, "-m", "bench", *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PDR_BENCH_CACHE": str(tmp_path / "cache"), "COLUMNS": "160"}
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        text=True,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    if not wait:
+        return process
+    output, _ = process.communicate(timeout=300)
+    if check is not None:
+        assert process.returncode == check, output
+    return output
+
+
+def run(tmp_path, methods, *more, check=0, wait=True, out="out", cluster="debug", tasks=TASKS):
+    return bench(
+        tmp_path,
+        "run",
+        "-m",
+        methods,
+        "-t",
+        tasks,
+        "--plugin",
+        PLUGIN,
+        "--profile",
+        PROFILE,
+        "--out",
+        tmp_path / out,
+        "--cluster",
+        cluster,
+        *more,
+        check=check,
+        wait=wait,
+    )
+
+
+def records(tmp_path, out="out"):
+    found = [json.loads(path.read_text()) for path in sorted((tmp_path / out / "records").glob("*.json"))]
+    return {(r["method"]["label"], r["task"]["name"]): r for r in found}
+
+
+def main_scores(found):
+    return {key: [(s["name"], s["value"], s["low"], s["high"]) for s in r["scores"]] for key, r in found.items()}
+
+
+def main_score(record):
+    return next(s for s in record["scores"] if s["main"])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run of three methods on two tasks."""
+    folder = tmp_path_factory.mktemp("finished")
+    output = run(folder, "planted,noise,slowly_trained[pause=0]")
+    return folder, output
+
+
+def test_planted_features_win_and_noise_is_at_chance(finished):
+    folder, output = finished
+    found = records(folder)
+    assert len(found) == 6 and {r["status"] for r in found.values()} == {"ok"}
+    for task in ("identity", "face_attributes"):
+        assert main_score(found["planted", task])["value"] == 1.0
+        noise = main_score(found["noise", task])
+        assert noise["low"] <= noise["chance"] <= noise["high"]
+    assert "planted" in output and "noise" in output
+    assert {"results.md", "results.csv", "results.tex"} <= {p.name for p in (folder / "out" / "report").iterdir()}
+
+
+def test_nothing_to_do_is_quick_and_shows_the_same_table(finished):
+    folder, output = finished
+    before = {p: p.stat().st_mtime_ns for p in (folder / "out" / "records").iterdir()}
+    start = time.monotonic()
+    again = run(folder, "planted,noise,slowly_trained[pause=0]")
+    assert time.monotonic() - start < 10  # under 3 s on an idle machine; the tests share the cores
+    assert "0 jobs to run" in again
+    assert {p: p.stat().st_mtime_ns for p in (folder / "out" / "records").iterdir()} == before
+    table = output[output.index("planted", output.index("seed 0")) :].splitlines()[-3:]
+    assert all(line in again for line in table if line.strip())
+
+
+def test_deleting_a_record_runs_just_that_cell(finished):
+    folder, _ = finished
+    found = records(folder)
+    victim = folder / "out" / "records" / f"{found['noise', 'identity']['key']}.json"
+    before = {p: p.stat().st_mtime_ns for p in (folder / "out" / "records").glob("*.json") if p != victim}
+    victim.unlink()
+    run(folder, "planted,noise,slowly_trained[pause=0]")
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    assert main_scores(records(folder)) == main_scores(found)
+
+
+def test_local_processes_give_the_same_scores(finished, tmp_path):
+    folder, _ = finished
+    run(tmp_path, "planted,noise,slowly_trained[pause=0]", "--jobs", 2, cluster="local")
+    assert main_scores(records(tmp_path)) == main_scores(records(folder))
+
+
+def test_failures_cost_their_own_cells_and_say_why(tmp_path):
+    output = run(tmp_path, "raising,undefined,suicidal,planted", "--jobs", 2, cluster="local", check=1)
+    found = records(tmp_path)
+    assert main_score(found["planted", "identity"])["value"] == 1.0
+    reasons = {method: found[method, "identity"]["reason"] for method in ("raising", "undefined", "suicidal")}
+    assert "this method never works" in reasons["raising"]
+    assert "NaN" in reasons["undefined"]
+    assert "SIGKILL" in reasons["suicidal"]
+    assert all(found[key]["status"] == "failed" for key in found if key[0] != "planted")
+    assert "never works" in output
+    # the failures are tried again, what is done is not
+    again = run(tmp_path, "raising,planted", check=1)
+    assert "1 jobs to run" in again
+
+
+def test_a_killed_run_resumes_to_the_same_result(tmp_path):
+    method = f"slowly_trained[steps=80,pause=0.05,diary={tmp_path}/diary]"
+    process = run(tmp_path, method, wait=False, cluster="local")
+    diary = tmp_path / "diary"
+    deadline = time.monotonic() + 120
+    while not diary.exists() or len(diary.read_text().split()) < 30:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    time.sleep(1.5)  # whatever outlived the kill must notice that its owner is gone
+    killed_at = len(diary.read_text().split())
+    time.sleep(0.5)
+    assert len(diary.read_text().split()) == killed_at, "a job went on after its run was killed"
+    run(tmp_path, method, cluster="local")
+    steps = [int(line) for line in diary.read_text().split()]
+    assert set(steps) == set(range(80)) and len(steps) < 80 + killed_at - 10, "it started over instead of resuming"
+    diary.unlink()
+    run(tmp_path, method, out="whole")
+    assert main_scores(records(tmp_path)) == main_scores(records(tmp_path, "whole"))
+
+
+def test_ctrl_c_stops_cleanly(tmp_path):
+    process = run(tmp_path, "slowly_trained[steps=5000]", wait=False)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "out").glob("jobs/*/training.checkpoint")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130 and "stopped" in output and "Traceback" not in output
+
+
+def test_changed_code_makes_a_record_stale(finished, tmp_path):
+    folder, _ = finished
+    changed = tmp_path / "planted.py"
+    changed.write_text(PLUGIN.read_text() + "\n# changed\n")
+    arguments = ["-m", "planted", "-t", TASKS, "--profile", PROFILE, "--out", folder / "out", "--plugin"]
+    assert "2 ok" in bench(folder, "plan", *arguments, PLUGIN, check=0)
+    assert "2 stale" in bench(folder, "plan", *arguments, changed, check=0)
+    assert "2 ok" in bench(folder, "plan", *arguments, changed, "--keep-stale", check=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "-m", "plantd", "--plugin", PLUGIN], "did you mean planted"),
+        (["run", "-m", "pca[component=3]"], "did you mean components"),
+        (["run", "--set", "pca.components=many"], "expected a whole number"),
+        (["run", "--set", "pcaa.components=3"], "did you mean pca"),
+        (["run", "--profile", "laptob"], "did you mean laptop"),
+        (["run", "--seeds", "a"], "expected numbers"),
+        (["run", "--data-root", "/nowhere"], "no such folder"),
+        (["status", "--out", "nothing"], "holds no run"),
+    ],
+)
+def test_usage_errors_are_one_line_and_exit_2(tmp_path, arguments, message):
+    output = bench(tmp_path, *arguments, check=2)
+    assert message in output and "Traceback" not in output and len(output.strip().splitlines()) == 1
+
+
+def test_status_lists_every_cell(finished):
+    folder, _ = finished
+    output = bench(folder, "status", "--out", folder / "out", check=0)
+    assert output.count("ok ") >= 6 and "6 cells: 6 ok" in output
+
+
+def test_missing_real_data_is_skipped_with_the_way_to_get_it(tmp_path):
+    output = run(tmp_path, "pca", tasks="identity[dataset=att_orl]")
+    assert "--data-root" in output
+    assert {r["status"] for r in records(tmp_path).values()} == {"skipped"}
