@@ -1,6 +1,7 @@
 """The built-in methods: name -> "module:Class", or "module:Class[field=value,...]" for a named variant."""
 
 METHODS = {
+    "pdr": "methods.pdr.method:PDR",
     "pixels": "methods.pixels:Pixels",
     "pca": "methods.pca:PCA",
     "random_features": "methods.random_features:RandomFeatures",

@@ -29,11 +29,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods.pdr.model import Factors, Model
+from methods.pdr.model import BLOCKS, Factors, Model
 from methods.simclr import colour_jitter, crop_and_flip
 
 Loocc = Literal["off", "light", "view", "both", "simclr"]
-BLOCKS = ("depth", "albedo", "light", "view")
 
 
 def draw_change(loocc: Loocc) -> str:

@@ -7,6 +7,7 @@ The object is taken to be symmetric: every image is also explained by its flippe
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -21,6 +22,7 @@ from bench.render.warp import canonical_grid, sample, warp_depth
 from methods.pdr.losses import Perceptual, photometric, smoothness, structure
 from methods.pdr.networks import ConfNet, EDDeconv, Encoder, UNetEDDeconv
 
+BLOCKS = ("depth", "albedo", "light", "view")
 MIN_DEPTH, MAX_DEPTH = 0.9, 1.1
 MARGIN = (MAX_DEPTH - MIN_DEPTH) / 2  # beyond the canonical range, views clamp depth
 ROTATION, SHIFT = math.radians(60), 0.1  # reach of the view: rotations, and translations in x and y; none in z
@@ -125,12 +127,12 @@ class Model(nn.Module):
         codes = {"depth": depth_code, "albedo": albedo_code, "light": light_code, "view": view_code}
         return factors, {name: code.float() for name, code in codes.items()}
 
-    def features(self, x: Tensor, without: str = "") -> dict[str, Tensor]:
-        """The bottleneck features of (B, 3, H, W) in [0, 1] alone, no decoder; `without` leaves one block out."""
+    def features(self, x: Tensor, only: Sequence[str] = BLOCKS) -> dict[str, Tensor]:
+        """The bottleneck features of (B, 3, H, W) in [0, 1] by name; no decoder runs."""
         x = x * 2 - 1
         networks: dict[str, EDDeconv | Encoder] = {}
         networks.update(depth=self.netD, albedo=self.netA, light=self.netL, view=self.netV)
-        return {name: network.features(x).float() for name, network in networks.items() if name != without}
+        return {name: networks[name].features(x).float() for name in only}
 
     def canonical_depth(self, raw: Tensor) -> Tensor:
         """(B, H, W) unbounded map -> depths MIN_DEPTH .. MAX_DEPTH about their mean."""
@@ -173,13 +175,14 @@ class Model(nn.Module):
         rendering: Rendering,
         factors: Factors,
         x: Tensor,
-        sigmas: tuple[Tensor, Tensor] | None,
+        sigmas: Sequence[Tensor],
         weights: LossWeights,
         perceptual: Perceptual | None,
     ) -> dict[str, Tensor]:
         """The terms of the loss and their weighed sum "loss", for `render_both` of images x (B, 3, H, W) in [0, 1].
 
-        `sigmas`: the confidence network's maps. Without a `perceptual` network, image gradients are compared.
+        `sigmas`: the confidence network's two maps, or none. Without a `perceptual` network, image gradients are
+        compared.
         """
         target = x * 2 - 1
         terms: dict[str, Tensor] = {}

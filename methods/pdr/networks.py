@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -251,9 +250,3 @@ def authors_names(state: dict[str, Tensor], network: nn.Module) -> dict[str, Ten
             name = f"{half}.{rest}"
         renamed[name] = tensor
     return renamed
-
-
-def small_last_layer(network: EDDeconv, scale: float) -> None:
-    """Shrink the decoder's last convolution, so that training starts from a nearly flat map."""
-    with torch.no_grad():
-        network.network_up[-1].weight.mul_(scale)

@@ -1,0 +1,194 @@
+"""The physically disentangled representation (Klinghoffer et al. 2022, arXiv 2204.05281, section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from bench.api import Domain, Images, Method, Pretraining
+from bench.run import Run
+from methods.pdr.encoder import PDREncoder, load_published, parse_blocks
+from methods.pdr.loocc import changed_image, draw_change, loocc_loss
+from methods.pdr.losses import Perceptual
+from methods.pdr.model import BLOCKS, Factors, LossWeights, Model
+from methods.pdr.training import EarlyStopping, Stopwatch, learned_share
+
+TIMED = 20  # every so many steps are timed and logged
+MOST_VALIDATION_IMAGES = 512
+
+
+@dataclass(frozen=True)
+class PDR(Method):
+    """Physically disentangled: depth, albedo, light, view."""
+
+    family: ClassVar[str] = "physical"
+
+    blocks: str = "depth+albedo"  # what ordinary tasks get: names joined by +, or all
+    loocc: Literal["off", "light", "view", "both", "simclr"] = "both"
+    loocc_weight: float = 0.01
+    loocc_strength: float = 1.0  # of the change, 1 as published
+    loocc_temperature: float = 0.5
+    loocc_normalise: bool = True
+    nf: int = 16  # width of the depth, albedo and confidence networks; published: 64
+    nf_pose: int = 32  # width of the light and view networks
+    zdim: int = 256
+    unet: bool = False  # the segmentation U-Net's encoder for depth and albedo
+    bounded: bool = True  # tanh on light and view (unsup3d) rather than on their features (authors)
+    detail: int | None = 16  # resolution of the depth network's map; none: the image's, as published
+    depth_init: float = 0.1  # scale of the depth network's last layer at the start; published: 1
+    bump: float = 1.0  # height of the fixed hill the depth starts from; published: 0
+    hold: float = 0.3  # share of the training with the hill alone
+    blend: float = 0.6  # share of the training after which the learned depth counts in full
+    confidence: bool | None = None  # none: for faces, not for cars
+    perceptual: Literal["gradient", "vgg16", "none"] = "gradient"  # vgg16: as published
+    vgg: str | None = None  # torchvision's vgg16-397923af.pth
+    perceptual_weight: float | None = None  # none: 1, and for cars with vgg16 0.01
+    flip: float | None = None  # weight of the mirrored explanation; none: 0.5, cars 1
+    smoothness: float | None = None  # weight of smooth depth; none: 0, cars 0.1
+    weights: str | None = None  # a checkpoint released by unsup3d or the authors: nothing is trained
+    steps: int = 1000
+    batch: int = 32
+    lr: float = 0.0005
+    decay: Literal["constant", "cosine"] = "cosine"  # of the learning rate; published: constant
+    weight_decay: float = 0.0005
+    validate_every: int | None = 100  # steps; none: once an epoch, as published
+    patience: int = 20  # validations without a better loss before training stops
+    rasterizer: Literal["auto", "candidates", "pytorch3d"] = "auto"
+
+    def build(self, image_size: int, domain: Domain) -> PDREncoder:
+        """`image_size`: a power of two, at least 16."""
+        model = Model(
+            image_size,
+            domain,
+            nf=self.nf,
+            nf_pose=self.nf_pose,
+            zdim=self.zdim,
+            confidence=domain == "face" if self.confidence is None else self.confidence,
+            unet=self.unet,
+            bounded=self.bounded,
+            detail=self.detail,
+            bump=self.bump,
+            rasterizer=self.rasterizer,
+        )
+        with torch.no_grad():
+            model.netD.network_up[-1].get_parameter("weight").mul_(self.depth_init)
+        return PDREncoder(model, parse_blocks(self.blocks))
+
+    def fit(self, encoder: PDREncoder, data: Pretraining, run: Run) -> None:  # type: ignore[override]
+        """Explain every image and its mirrored explanation by depth, albedo, light and view; LOOCC on top.
+
+        The hill is held fixed at first: a convex shape settles the sides from which light and camera come, which a free
+        shape could explain just as well the other way round (the hollow-face ambiguity).
+        """
+        model = encoder.model
+        if self.weights is not None:
+            load_published(model, self.weights)
+            run.facts["weights"] = self.weights
+            return
+        loss_weights = self.loss_weights(data.domain)
+        perceptual = Perceptual.from_file(self.vgg).to(run.device) if self.perceptual == "vgg16" else None
+        optimiser = torch.optim.Adam(model.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self.lr_share)
+        best, watch = EarlyStopping(), Stopwatch(run.device)
+        every = self.validate_every or max(len(data.train) // self.batch, 1)
+        model.train()
+        for step in run.steps(self.steps, model=model, optimiser=optimiser, schedule=schedule, best=best):
+            watch.start(step % TIMED == 0)
+            model.blend.fill_(learned_share(step, self.steps, self.hold, self.blend))
+            x = run.batch(data.train, self.batch, step)
+            watch.lap("rest")
+            terms = self.gradients(model, x, loss_weights, perceptual, optimiser, watch)
+            optimiser.step()
+            schedule.step()
+            watch.lap("rest")
+            if step % TIMED == 0 or not torch.isfinite(terms["loss"]):
+                for name, value in terms.items():
+                    run.log(name, step, value.item())
+            if (step + 1) % every == 0 or step + 1 == self.steps:
+                loss = self.validate(model, data.val, loss_weights, perceptual, run.device)
+                run.log("val_loss", step, loss)
+                if model.blend == 1:
+                    best.update(loss, model)
+            if best.stale >= self.patience:
+                break
+        if best.weights:
+            model.load_state_dict(best.weights)
+        model.eval()
+        run.facts.update(optimiser_steps=step + 1, images_seen=(step + 1) * min(self.batch, len(data.train)))
+        run.facts.update(val_loss=best.lowest, time_share=watch.shares(), perceptual=self.perceptual)
+
+    def gradients(
+        self,
+        model: Model,
+        x: Tensor,
+        weights: LossWeights,
+        perceptual: Perceptual | None,
+        optimiser: torch.optim.Optimizer,
+        watch: Stopwatch,
+    ) -> dict[str, Tensor]:
+        """Forward and backward for one batch. The networks' backward starts from the gradients of their outputs."""
+        optimiser.zero_grad(set_to_none=True)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):
+            factors, features = model.decompose(x)
+            sigmas = [maps.float() for maps in model.netC(x * 2 - 1)] if model.netC else []
+        watch.lap("network")
+
+        outputs = [*factors.tensors(), *sigmas]
+        leaves = [output.detach().requires_grad_() for output in outputs]
+        rendering = model.render_both(Factors(*leaves[:4]))
+        terms = model.losses(rendering, Factors(*leaves[:4]), x, leaves[4:], weights, perceptual)
+        terms["loss"].backward()
+        gradients = [leaf.grad for leaf in leaves]
+        watch.lap("rendering")
+
+        if self.loocc != "off":
+            change = draw_change(self.loocc)
+            image = changed_image(model, x, factors, change, self.loocc_strength)
+            watch.lap("rendering")
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):
+                again = model.features(image, [name for name in BLOCKS if name != change])
+            loocc = loocc_loss(features, again, self.loocc_temperature, self.loocc_normalise)
+            outputs.append(self.loocc_weight * loocc)
+            gradients.append(None)
+            terms["loocc"] = loocc
+            terms["loss"] = terms["loss"] + self.loocc_weight * loocc
+        torch.autograd.backward(outputs, gradients)
+        watch.lap("network")
+        return {name: term.detach() for name, term in terms.items()}
+
+    @torch.no_grad()
+    def validate(
+        self, model: Model, images: Images, weights: LossWeights, perceptual: Perceptual | None, device: torch.device
+    ) -> float:
+        """The mean loss without LOOCC over the first validation images."""
+        model.eval()
+        total, count = 0.0, min(len(images), MOST_VALIDATION_IMAGES)
+        for start in range(0, count, self.batch):
+            x = images[start : min(start + self.batch, count)].to(device)
+            factors, _ = model.decompose(x)
+            sigmas = list(model.netC(x * 2 - 1)) if model.netC else []
+            terms = model.losses(model.render_both(factors), factors, x, sigmas, weights, perceptual)
+            total += terms["loss"].item() * len(x)
+        model.train()
+        return total / max(count, 1)
+
+    def loss_weights(self, domain: Domain) -> LossWeights:
+        """The settings, with the published ones of the domain where there are none."""
+        car = domain == "car"
+        structure = self.perceptual_weight
+        if structure is None:
+            structure = 0.01 if car and self.perceptual == "vgg16" else 1.0
+        return LossWeights(
+            structure=0.0 if self.perceptual == "none" else structure,
+            flip=self.flip if self.flip is not None else (1.0 if car else 0.5),
+            smoothness=self.smoothness if self.smoothness is not None else (0.1 if car else 0.0),
+        )
+
+    def lr_share(self, step: int) -> float:
+        """The learning rate at a step, as a share of the first one."""
+        if self.decay == "constant":
+            return 1.0
+        return (1 + torch.cos(torch.tensor(torch.pi * step / max(self.steps, 1))).item()) / 2
