@@ -9,6 +9,10 @@ TASKS = {
     "identity_clustering": "tasks.identity:Identity[protocol=clustering]",
     "identity_verification": "tasks.identity:Identity[protocol=verification]",
     "face_segmentation": "tasks.face_segmentation:FaceSegmentation",
+    "ood_lighting": "tasks.ood_lighting:OodLighting",
+    "ood_viewpoint": "tasks.ood_viewpoint:OodViewpoint",
     "car_classification": "tasks.car_classification:CarClassification",
     "car_clustering": "tasks.car_classification:CarClassification[protocol=clustering]",
+    "car_ood_lighting": "tasks.ood_lighting:CarOodLighting",
+    "car_ood_viewpoint": "tasks.ood_viewpoint:CarOodViewpoint",
 }

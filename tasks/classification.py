@@ -27,12 +27,7 @@ class Classification(Task):
 
     def training_target(self, data: DataSet) -> Target:
         """Train and val labels of this task's split."""
-        labels = label_of(data, self.target)
-        known = is_known(labels)
-        train, val = (part_rows(data, self.target, part, self.max_examples, known) for part in ("train", "val"))
-        images = Pretraining(data.subset(train), data.subset(val), data.domain)
-        names = tuple(class_names(data, self.target))
-        return Target("multi-label" if labels.ndim == 2 else "multi-class", names, images, labels[train], labels[val])
+        return labels_to_train_on(data, self.target, self.target, self.max_examples)
 
     def evaluate(self, encoder: Encoder, data: DataSet, run: Run) -> Evaluation:
         """By the chosen protocol. Raises `BadInput` where the label is missing or too few examples are left."""
@@ -48,3 +43,12 @@ class Classification(Task):
         if self.protocol == "few_label":
             return few_label.evaluate(train, val, test, names, self.recipe, run)
         return linear.evaluate(train, val, test, names, self.recipe, run)
+
+
+def labels_to_train_on(data: DataSet, label: str, split: str, limit: int) -> Target:
+    """Train and val labels of the split made for `split`, at most `limit` each: the examples linear heads get too."""
+    labels = label_of(data, label)
+    train, val = (part_rows(data, split, part, limit, is_known(labels)) for part in ("train", "val"))
+    images = Pretraining(data.subset(train), data.subset(val), data.domain)
+    kind: Literal["multi-label", "multi-class"] = "multi-label" if labels.ndim == 2 else "multi-class"
+    return Target(kind, tuple(class_names(data, label)), images, labels[train], labels[val])

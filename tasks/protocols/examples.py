@@ -102,8 +102,18 @@ def gather(
     for part in parts:
         rows = part_rows(data, split or target, part, limit, is_known(labels))
         features = run.features(encoder, data.subset(rows))
-        gathered.append(Examples(rows, features, labels[rows], group_numbers(data, rows)))
+        examples = Examples(rows, features, labels[rows], group_numbers(data, rows))
+        gathered.append(tracks(examples, data.labels["track"][rows]) if "track" in data.labels else examples)
     return gathered
+
+
+def tracks(frames: Examples, track: np.ndarray) -> Examples:
+    """One example a track of video frames, with its frames' mean feature; the first frame stands for it."""
+    _, first, member = np.unique(track, return_index=True, return_inverse=True)
+    means = np.zeros((len(first), frames.features.shape[1]))
+    np.add.at(means, member, frames.features)
+    means /= np.bincount(member)[:, None]
+    return replace(frames.take(first), features=means.astype(np.float32))
 
 
 def scaling(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
