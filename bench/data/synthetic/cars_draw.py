@@ -17,7 +17,7 @@ LIGHT_ANGLE = 35.0  # between the light and the camera's axis: uniform up to thi
 LIGHT_STEPS = ((35.0, 45.0), (45.0, 55.0), (55.0, 65.0), (65.0, 75.0), (75.0, 85.0))
 YAW, ROLL = 60.0, 3.0  # uniform within +- these
 YAW_STEPS = ((60.0, 72.0), (72.0, 84.0), (84.0, 96.0), (96.0, 108.0), (108.0, 120.0))
-ELEVATION = (3.0, 25.0)
+ELEVATION = (5.0, 30.0)
 AMBIENT, DIFFUSE = (0.3, 0.5), (0.3, 0.5)  # uniform; their sum stays <= 1, so no pixel is clipped
 SHIFT = (0.005, 0.005, 0.02)  # translations, uniform within +- these (the picture is 0.175 wide at distance 1)
 
@@ -58,8 +58,8 @@ def _draw_surroundings(table: Table, rng: np.random.Generator) -> None:
     table["ground"] = (ground * rng.uniform(0.7, 1.2, (count, 1)) + rng.uniform(-0.05, 0.05, (count, 3))).clip(0, 1)
     table["ground_waves"] = rng.normal(0, 1.2, (count, _WAVES, 2))  # radians a metre
     table["ground_phases"] = rng.uniform(0, 2 * np.pi, (count, _WAVES))
-    table["ground_contrast"] = rng.uniform(0, 0.08, count)
-    table["marking"] = (rng.random(count) < 0.4) * rng.uniform(0.3, 0.9, count)  # 0: none, 1: pure white
+    table["ground_contrast"] = rng.uniform(0, 0.05, count)
+    table["marking"] = (rng.random(count) < 0.25) * rng.uniform(0.3, 0.8, count)  # 0: none, 1: pure white
     table["marking_turn"] = rng.uniform(0, np.pi, count)
     table["marking_place"] = rng.uniform(0, 1, count)
     table["shadow"] = rng.uniform(0.3, 0.7, count)  # 0: none, 1: black

@@ -2,8 +2,8 @@
 
 The lower body is a box bent into shape: a point on it is named by x (-1 .. 1 across), h (0 sill .. 1 top) and t (0 nose
 .. 1 tail), and `Body.point` says where that lies. Bumpers, lamps, grille, plates, wheel arches and door seams are
-patches of the same box, raised a little. What stands on it or hangs under it comes from bench.data.synthetic.cars_parts.
-All cars share all faces: what a body type lacks has size zero.
+patches of the same box, raised a little. What stands on it or hangs under it comes from cars_parts. All cars share all
+faces: what a body type lacks has size zero.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class SynCars(Source):
     domain: ClassVar[Domain] = "car"
     embedded: ClassVar[bool] = True
 
-    cars: int = 400
-    images_per_car: int = 12
+    cars: int = 640
+    images_per_car: int = 8
     ood_per_step: int = 200  # test pictures rendered again at each of the 2 x 5 out-of-distribution steps
     seed: int = 0
 
@@ -46,8 +46,8 @@ class SynCars(Source):
     def load(self, place: Place) -> DataSet:
         """Render once into the cache (less than a minute at the default size), then map."""
         least = 3 * len(BODY_TYPES)
-        if self.cars < least or self.images_per_car < 1 or self.ood_per_step < 1:
-            raise BadInput(f"syncars needs at least cars={least}, images_per_car=1 and ood_per_step=1")
+        if self.cars < least or self.images_per_car < 3 or self.ood_per_step < 1:
+            raise BadInput(f"syncars needs at least cars={least}, images_per_car=3 and ood_per_step=1")
         table, splits = self.tables()
         fingerprint = self.fingerprint(place)
 
@@ -79,7 +79,11 @@ class SynCars(Source):
         chosen = np.linspace(0, len(default["test"]) - 1, min(self.ood_per_step, len(default["test"]))).astype(int)
         base = default["test"][chosen]
         scenes = {name: column[base] for name, column in table.items()}
-        splits: dict[str, Split] = {"default": default, "pretrain": {part: default[part] for part in ("train", "val")}}
+        splits: dict[str, Split] = {
+            "default": default,
+            "instance": self._closed_set(table["instance"], default["test"]),
+        }
+        splits["pretrain"] = {part: default[part] for part in ("train", "val")}
         start, pieces = len(table["scene"]), [table]
         for target, steps, change in (
             ("ood_lighting", draw.LIGHT_STEPS, draw.move_light),
@@ -98,6 +102,11 @@ class SynCars(Source):
         first = np.arange(self.cars) * self.images_per_car
         dealt = split_within(table["body_type"][first], self.seed, val=0.1, test=0.2)
         return {part: np.flatnonzero(np.isin(table["instance"], cars)) for part, cars in dealt.items()}
+
+    def _closed_set(self, instance: np.ndarray, test: np.ndarray) -> Split:
+        """Pictures of the test cars, which no method has seen, dealt into train, val and test car by car."""
+        within = split_within(instance[test], self.seed, val=0.15, test=0.35)
+        return {part: test[rows] for part, rows in within.items()}
 
 
 CLASSES = {
