@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pictures import picture, place
 from PIL import Image
 
-from bench.api import BadInput, Place, Unavailable
+from bench.api import BadInput, Unavailable
 from bench.data.att_orl import AttOrl
 from bench.data.cache import cached_folder
 from bench.data.decode import decode
@@ -19,16 +20,6 @@ from bench.data.image_folder import ImageFolder
 from bench.data.splits import split_between, split_official, split_within
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-
-
-def place(tmp_path: Path, root: Path | None, size: int = 16, progress=None) -> Place:
-    return Place(size, tmp_path / "cache", root, progress)
-
-
-def grey(path: Path, value: int = 100, size: tuple[int, int] = (20, 20)) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", size, value).save(path)
-    return path
 
 
 # -------------------------------------------------------------------------------------------------------- one picture
@@ -55,9 +46,9 @@ def test_every_colour_mode_becomes_rgb(tmp_path, mode, suffix, colour, expected)
 
 
 def test_palette_with_transparency_gives_the_palette_colour_without_a_warning(tmp_path):
-    picture = Image.new("P", (8, 8), 1)
-    picture.putpalette([0, 0, 0, 200, 100, 50])
-    picture.save(tmp_path / "a.png", transparency=bytes([255, 0]))
+    palette = Image.new("P", (8, 8), 1)
+    palette.putpalette([0, 0, 0, 200, 100, 50])
+    palette.save(tmp_path / "a.png", transparency=bytes([255, 0]))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert (decode(tmp_path / "a.png", 4) == (200, 100, 50)).all()
@@ -121,7 +112,7 @@ def test_a_killed_build_leaves_nothing_that_is_believed(tmp_path):
 def folder_of_faces(root: Path) -> Path:
     for person in "abc":
         for number in range(6):
-            grey(root / "image_folder" / person / f"{number}.png", 40 * number)
+            picture(root / "image_folder" / person / f"{number}.png", 40 * number)
     return root
 
 
@@ -144,6 +135,10 @@ def test_pictures_are_decoded_once_and_the_broken_ones_are_counted(tmp_path):
     calls.clear()
     again = ImageFolder().load(place(tmp_path, root, progress=lambda *call: calls.append(call)))
     assert not calls and again.notes == data.notes and again.fingerprint == data.fingerprint
+    ImageFolder(seed=1).load(place(tmp_path, root, progress=lambda *call: calls.append(call)))
+    assert not calls  # another split of the same pictures
+    ImageFolder(squeeze=True).load(place(tmp_path, root, progress=lambda *call: calls.append(call)))
+    assert calls  # other pixels
 
 
 def test_the_fingerprint_tells_settings_names_and_sizes_apart(tmp_path):
@@ -153,7 +148,7 @@ def test_the_fingerprint_tells_settings_names_and_sizes_apart(tmp_path):
     prints.append(ImageFolder(seed=1).fingerprint(place(tmp_path, root)))
     (root / "image_folder" / "a" / "5.png").rename(root / "image_folder" / "b" / "6.png")
     prints.append(ImageFolder().fingerprint(place(tmp_path, root)))
-    grey(root / "image_folder" / "b" / "6.png", size=(200, 300))
+    picture(root / "image_folder" / "b" / "6.png", size=(200, 300))
     prints.append(ImageFolder().fingerprint(place(tmp_path, root)))
     assert len(set(prints)) == 5
     assert not (tmp_path / "cache").exists()  # nothing was decoded
@@ -162,12 +157,12 @@ def test_the_fingerprint_tells_settings_names_and_sizes_apart(tmp_path):
 
 def test_too_little_left_is_one_clear_line(tmp_path):
     root = tmp_path / "data"
-    grey(root / "image_folder" / "a" / "0.png")
+    picture(root / "image_folder" / "a" / "0.png")
     (root / "image_folder" / "a" / "1.png").write_bytes(b"no picture")
     with pytest.raises(BadInput, match=r"1 readable pictures leave none for val and test .*1 unreadable"):
         ImageFolder().load(place(tmp_path, root))
     (root / "image_folder" / "a" / "0.png").write_bytes(b"no picture")
-    with pytest.raises(BadInput, match="no readable picture .2 unreadable"):
+    with pytest.raises(BadInput, match=r"no readable picture \(2 unreadable"):
         ImageFolder().load(place(tmp_path, root))
     (root / "empty" / "a").mkdir(parents=True)
     with pytest.raises(BadInput, match="no usable picture"):
@@ -215,7 +210,7 @@ def test_image_folder_with_part_folders(tmp_path):
     for part, count in (("train", 10), ("test", 3)):
         for name in ("x", "y"):
             for number in range(count):
-                grey(tmp_path / "mine" / part / name / f"{number}.png")
+                picture(tmp_path / "mine" / part / name / f"{number}.png")
     data = ImageFolder(path="mine", target="body_type", domain="car").load(place(tmp_path, tmp_path))
     split = data.split("body_type")
     assert (len(split["train"]), len(split["val"]), len(split["test"])) == (18, 2, 6)
@@ -226,7 +221,7 @@ def test_image_folder_with_part_folders(tmp_path):
 def att_orl(root: Path, people: int = 4) -> Path:
     for person in range(1, people + 1):
         for number in range(1, 11):
-            grey(root / f"s{person}" / f"{number}.pgm", 20 * number, (92, 112))
+            picture(root / f"s{person}" / f"{number}.pgm", 20 * number, (92, 112))
     (root / "README").write_text("x")
     return root
 

@@ -29,7 +29,7 @@ class CheckReport:
     notes: list[str] = field(default_factory=list)  # label problems and other oddities
     labels: list[str] = field(default_factory=list)  # one line each: classes and how often
     splits: list[str] = field(default_factory=list)  # one line each: the sizes of the parts
-    others: dict[str, int] = field(default_factory=dict)  # files that are no pictures, by suffix
+    others: dict[str, int] = field(default_factory=dict)  # other files, by suffix
 
     def text(self) -> str:
         """The report, one finding a line."""
@@ -39,14 +39,15 @@ class CheckReport:
         lines += [f"  missing  {line}" for line in counted(self.missing, "files or folders of the official layout")]
         lines += [f"  note     {line}" for line in unreadable_note(self.unreadable) + self.notes]
         if self.others:
-            lines.append(f"  others   {', '.join(f'{count} {suffix}' for suffix, count in self.others.items())}")
+            others = ", ".join(f"{count} {suffix}" for suffix, count in self.others.items())
+            lines.append(f"  others   {others}")
         lines += [f"  label    {line}" for line in self.labels]
         lines += [f"  split    {line}" for line in self.splits]
         return "\n".join(lines)
 
 
 def check(source: Source, place: Place) -> CheckReport:
-    """Find, list and open every picture of a data set; nothing is kept. Never raises for what is wrong with the data."""
+    """Find, list and open every picture of a data set; nothing is kept. Tells what is wrong with it, never raises that."""
     if not isinstance(source, Photos):
         return CheckReport(type(source).__name__, notes=["embedded data, rendered when it is needed: nothing to check"])
     try:

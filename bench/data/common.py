@@ -169,7 +169,8 @@ class Photos(Source):
     def _pixel_key(self, listing: Listing, place: Place) -> str:
         stamps = listing.stamps or [str((listing.root / name).stat().st_size) for name in listing.files]
         boxes = None if listing.boxes is None else listing.boxes.tolist()
-        return digest([self.folder, place.image_size, self.squeeze, listing.arrays, listing.files, stamps, boxes])
+        settings = dataclasses.asdict(self) | {"seed": None}  # other splits show the same pictures
+        return digest([self.folder, settings, place.image_size, listing.arrays, listing.files, stamps, boxes])
 
     def _fingerprint(self, listing: Listing, place: Place) -> str:
         labels = {name: hashlib.sha256(label.tobytes()).hexdigest() for name, label in listing.labels.items()}

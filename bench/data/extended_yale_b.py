@@ -15,7 +15,7 @@ from bench.data.scan import counted, folders_in, numbered, pictures_in, relative
 from bench.data.splits import split_within
 
 NAME = re.compile(r"yaleB\d+_P\d+A([+-]\d+)E([+-]\d+)\.pgm")
-# Degrees between light and camera axis at which subsets 1 to 4 end (12, 25, 50 and 77 as published); subset 5 is beyond.
+# Degrees between light and camera axis at which subsets 1 to 4 end (published as 12, 25, 50, 77); subset 5 is beyond.
 # With 52 for 50, A+-035E+40 (51.1 degrees) fall into subset 3, which gives the published sizes: 7, 12, 12, 14, 19.
 SUBSET_ENDS = (12, 25, 52, 77)
 PEOPLE = [f"yaleB{number:02d}" for number in range(1, 40) if number != 14]  # there never was a yaleB14

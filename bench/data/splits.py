@@ -33,15 +33,17 @@ def split_between(groups: np.ndarray, seed: int, val: float = 0.1, test: float =
 def split_official(partition: np.ndarray, labels: np.ndarray, seed: int, val: float = 0.1, test: float = 0.2) -> Split:
     """The official split from each row's part: 0 train, 1 val, 2 test (as CelebA numbers them), -1 left out.
 
-    Official splits often lack a validation part; whatever this one lacks is taken from train by these shares of it,
-    class by class.
+    Official splits often lack a validation part; whatever this one lacks is taken from train, class by class, by these
+    shares of the official train part.
     """
     rng = np.random.default_rng(seed)
-    split = {part: np.flatnonzero(partition == number) for number, part in enumerate(PARTS)}
-    for part, share in (("test", test), ("val", val)):
-        if not len(split[part]):
-            split["train"], split[part] = _hold_out(split["train"], labels, share, rng)
-    return split
+    train, validation, tested = (np.flatnonzero(partition == number) for number in range(len(PARTS)))
+    if not len(tested):
+        train, tested = _hold_out(train, labels, test, rng)
+        val = val / (1 - test)
+    if not len(validation):
+        train, validation = _hold_out(train, labels, val, rng)
+    return {"train": train, "val": validation, "test": tested}
 
 
 def without_repeats(images: np.ndarray, splits: Mapping[str, Split]) -> tuple[dict[str, Split], list[int]]:

@@ -98,9 +98,9 @@ def _read_mat(path: Path, name: str) -> np.ndarray:
     """One variable of a MATLAB file."""
     from scipy.io import loadmat
 
+    if not path.is_file():
+        raise BadInput(f"{path} is missing: it comes with the data set's devkit")
     try:
         return loadmat(path, squeeze_me=True)[name]
-    except FileNotFoundError as error:
-        raise BadInput(f"{path} is missing: it comes with the data set's devkit") from error
     except Exception as error:  # scipy raises many kinds on damaged files
         raise BadInput(f"{path}: no readable variable {name!r} in it ({error})") from error
