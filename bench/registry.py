@@ -208,18 +208,13 @@ class Registry:
         except (OSError, SyntaxError, UnicodeDecodeError) as error:
             raise UsageError(f"--plugin {path}: {error}") from error
         found = 0
-        kinds = dict(_BASES)
         for node in tree.body:
-            if not isinstance(node, ast.ClassDef):
-                continue
-            bases = [b.id if isinstance(b, ast.Name) else getattr(b, "attr", "") for b in node.bases]
-            kind = next((kinds[b] for b in bases if b in kinds), None)
-            if kind is None or node.name.startswith("_"):
-                continue
-            kinds[node.name] = kind
-            name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", node.name).lower()
-            self._entries[kind][name] = _entry(kind, name, f"{_plugin_module(path)}:{node.name}", file=path)
-            found += 1
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                kind = _kind_of(node, path)
+                if kind is not None:
+                    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", node.name).lower()
+                    self._entries[kind][name] = _entry(kind, name, f"{_plugin_module(path)}:{node.name}", file=path)
+                    found += 1
         if not found:
             raise UsageError(f"--plugin {path}: no class in it derives from Method, Task or Source of bench.api")
 
@@ -255,13 +250,21 @@ class Registry:
 
     def _match(self, kind: Kind, name: str) -> list[str]:
         if name == "all":
-            return self.names(kind)
+            return [match for match in self.names(kind) if kind != "task" or not self._needs_data_root(match)]
         if any(c in name for c in "*?"):
             matches = fnmatch.filter(self.names(kind), name)
             if not matches:
                 raise UsageError(f"no {kind} matches {name!r}; there are {', '.join(self.names(kind))}")
             return matches
         return [self.entry(kind, name).name]
+
+    def _needs_data_root(self, task: str) -> bool:
+        """Whether a task's own data set lies outside this project: such tasks are run when they are named."""
+        entry = self.entry("task", task)
+        own = entry.info.fields.get("dataset")
+        dataset = dict(entry.presets).get("dataset", own.default if own else "")
+        known = self._entries["dataset"].get(str(dataset).partition("[")[0])
+        return known is not None and bool(known.info.facts.get("folder"))
 
     def parse(self, kind: Kind, text: str, defaults: Mapping[str, Mapping[str, Any]]) -> Spec:
         """One spec from one text."""
@@ -305,6 +308,15 @@ class Registry:
             for key, value in settings.items()
         }
         return getattr(module, entry.cls)(**typed)
+
+
+def _kind_of(node: ast.ClassDef, path: Path) -> Kind | None:
+    """Whether a class in a plug-in file is a method, a task or a data set; None for everything else (encoders, say)."""
+    try:
+        ancestors = read_class(path, _plugin_module(path), node.name).ancestors
+    except StaticError:
+        ancestors = {ast.unparse(base) for base in node.bases}
+    return next((kind for base, kind in _BASES.items() if base in ancestors), None)
 
 
 def _entry(kind: Kind, name: str, target: str, file: Path | None = None) -> Entry:

@@ -38,6 +38,7 @@ class ClassInfo:
     fields: dict[str, Field] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)  # ClassVars with literal values
     summary: str = ""
+    ancestors: set[str] = field(default_factory=set)  # names of all base classes, direct or not
 
 
 @cache
@@ -95,6 +96,7 @@ def read_class(path: Path, module: str, name: str) -> ClassInfo:
         inherited = _base(base, tree, imports, path, module)
         info.fields.update(inherited.fields)
         info.facts.update(inherited.facts)
+        info.ancestors |= inherited.ancestors | {ast.unparse(base)}
     info.summary = (ast.get_docstring(node) or "").partition("\n")[0]
     for statement in node.body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
@@ -126,6 +128,8 @@ def _read_annotated(statement: ast.AnnAssign, name: str, info: ClassInfo, path: 
         return
     default = MISSING if statement.value is None else _literal(statement.value, path)
     info.fields[name] = Field(name, annotation, default)
+    if name in info.facts:  # what the base class holds as a fact is a setting here
+        info.facts[name] = default
 
 
 def _literal(node: ast.expr, path: Path) -> Any:

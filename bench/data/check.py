@@ -47,7 +47,7 @@ class CheckReport:
 
 
 def check(source: Source, place: Place) -> CheckReport:
-    """Find, list and open every picture of a data set; nothing is kept. Tells what is wrong with it, never raises that."""
+    """Find, list and open every picture of a data set; nothing is kept. What is wrong is told, not raised."""
     if not isinstance(source, Photos):
         return CheckReport(type(source).__name__, notes=["embedded data, rendered when it is needed: nothing to check"])
     try:
