@@ -128,3 +128,57 @@ def write_run(
         store.write_record(item, (outcomes or {}).get(item["key"]))
     write_plan(store, [(r["method"]["label"], r["task"]["label"], r["seed"]) for r in records] + list(pending))
     return store
+
+
+# ------------------------------------------------------------------------------------------------------- a whole run
+
+EMOTIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+ATTRIBUTES = ("Bald", "Smiling", "Male", "Young", "Eyeglasses", "Wearing_Hat", "Mustache", "Big_Nose")
+STRENGTH = {"pdr": 0.8, "beta_vae": 0.7, "vq_vae": 0.72, "pca": 0.6, "supervised": 0.92}
+
+
+def fake_cell(method: str, task: str, seed: int, n: int = 200) -> tuple[dict, dict[str, np.ndarray]]:
+    """A plausible record with outcomes: classes, attributes or curves, by the task's name. Deterministic."""
+    rng = np.random.default_rng([*f"{method} {task} {seed}".encode()])
+    level = STRENGTH[name_of(method)] - 0.05 * ("off" in method) + 0.01 * rng.normal()
+    label = np.arange(n) % len(EMOTIONS)
+    right = rng.random(n) < level
+    predicted = np.where(right, label, (label + rng.integers(1, len(EMOTIONS), n)) % len(EMOTIONS))
+    scores = [score("accuracy", float(right.mean()), main=True, chance=1 / 7, n=n)]
+    if name_of(task).startswith("face_attr"):
+        scores += [score(f"accuracy:{a}", min(0.99, level + 0.1 * rng.normal()), chance=0.6) for a in ATTRIBUTES]
+    elif name_of(task).startswith("ood"):
+        scores += [score(f"accuracy@{k}", level - 0.08 * k, chance=1 / 7) for k in range(6)]
+    else:
+        scores += [score(f"recall:{e}", float(right[label == k].mean())) for k, e in enumerate(EMOTIONS)]
+    outcomes = {"example": np.arange(n), "group": np.arange(n) // 2, "main": right.astype(float)}
+    return record(method, task, seed, scores), {**outcomes, "label": label, "predicted": predicted}
+
+
+def fake_artefact(store: Store, method: str, seed: int) -> None:
+    """A trained method's folder: manifest, learning curve and strips of eight pictures."""
+    from PIL import Image
+
+    folder = store.artefact_path(digest(["artefact", method, seed]))
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    (folder / "manifest.json").write_text(json.dumps({"key": folder.name}))
+    curve = [[step, 1 / (1 + step / 50)] for step in range(0, 1000, 10)]
+    (folder / "curves.json").write_text(
+        json.dumps({"loss": curve, "validation": [[s, v + 0.05] for s, v in curve[::5]]})
+    )
+    y, x = np.mgrid[0:64, 0:64] / 63
+    faces = [np.stack([0.5 + 0.5 * np.sin(6 * x + k), y, 0.5 + 0 * x], -1) for k in range(8)]
+    strip = (255 * np.concatenate(faces, axis=1)).astype(np.uint8)
+    for name in ("input", "reconstruction", "depth") if name_of(method) == "pdr" else ("input", "reconstruction"):
+        Image.fromarray(strip if name != "depth" else 255 - strip).save(folder / "pictures" / f"{name}.png")
+
+
+def fake_run(out: Path, methods: list[str], tasks: list[str], seeds: int) -> Store:
+    """A whole run with outcomes and artefacts."""
+    cells = [(method, task, seed) for method in methods for task in tasks for seed in range(seeds)]
+    made = [fake_cell(*cell) for cell in cells]
+    store = write_run(out, [item for item, _ in made], {item["key"]: outcomes for item, outcomes in made})
+    for method in methods:
+        for seed in range(seeds):
+            fake_artefact(store, method, seed)
+    return store

@@ -36,4 +36,6 @@ def write_report(store: Store, folder: Path) -> list[Path]:
     written = []
     for table in [*overview, *paper.paper_tables(comparisons)]:
         written += formats.write_table(table, folder / "tables", results.footnote())
-    return written + figures.bar_figures(overview, folder / "figures")
+    for plot in figures.write_figures(comparisons, overview, folder / "figures"):
+        written += [plot.png, plot.pdf]
+    return written

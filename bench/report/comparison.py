@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -56,10 +57,13 @@ class Comparisons:
     def difference(self, task: str, a: str, b: str) -> Difference | None:
         """Method a minus method b on a task's main score, over the seeds both have; None unless both are complete."""
         if (task, a, b) not in self._found:
-            first, second = (self.results.good(method, task) for method in (a, b))
-            name = self.results.main_scores[task]
-            self._found[task, a, b] = difference_of(first, second, name, self._read, self._read)
+            self._found[task, a, b] = self.difference_by(self.results.main_scores[task], task, a, b)
         return self._found[task, a, b]
+
+    def difference_by(self, score: str, task: str, a: str, b: str) -> Difference | None:
+        """As `difference`, by any score of the task."""
+        first, second = (self.results.good(method, task) for method in (a, b))
+        return difference_of(first, second, score, self._read, self._read)
 
     def _read(self, key: str) -> Outcomes:
         if key not in self._outcomes:
@@ -68,10 +72,10 @@ class Comparisons:
 
 
 def difference_of(a: list[Cell], b: list[Cell], name: str, read_a: Reader, read_b: Reader) -> Difference | None:
-    """Cells a minus cells b (of one method and task each) by the main score `name`, over the seeds both have.
+    """Cells a minus cells b (of one method and task each) by the score `name`, over the seeds both have.
 
-    Paired on test examples by the outcomes that the readers give for a key; by intervals where none were kept. None
-    where there is no common seed, or neither outcomes nor intervals.
+    The main score is compared on the same test examples, by the outcomes that the readers give for a key; others, and
+    where no outcomes were kept, by their intervals. None where there is no common seed or nothing to go by.
     """
     first, second = ({cell.seed: cell for cell in cells} for cells in (a, b))
     seeds = sorted(first.keys() & second.keys())
@@ -80,7 +84,8 @@ def difference_of(a: list[Cell], b: list[Cell], name: str, read_a: Reader, read_
     a, b = [first[seed] for seed in seeds], [second[seed] for seed in seeds]
     higher = a[0].scores[name]["higher_is_better"]
     outcomes = [*(read_a(cell.key) for cell in a), *(read_b(cell.key) for cell in b)]
-    if not all(each.keys() >= {"main", "example", "group"} for each in outcomes):
+    kept = all(each.keys() >= {"main", "example", "group"} for each in outcomes)
+    if not kept or not a[0].scores[name]["main"]:
         return _from_intervals(*(a, b) if higher else (b, a), name)
     values, groups = stats.align(outcomes)
     sides = values[: len(seeds)], values[len(seeds) :]
@@ -106,9 +111,14 @@ def p_value(value: float, below: float, above: float) -> float:
     return math.erfc(abs(value) / error / math.sqrt(2)) if error > 0 else float(value == 0)
 
 
-def mean_over_seeds(scores: list[dict[str, float]]) -> stats.Interval:
-    """Mean of one score over seeds, with an interval for new examples and seeds; NaN limits where a seed has none."""
-    limits = [
-        (math.nan if s["low"] is None else s["low"], math.nan if s["high"] is None else s["high"]) for s in scores
-    ]
-    return stats.combine_seeds([stats.Interval(s["value"], *limit) for s, limit in zip(scores, limits, strict=True)])
+def mean_over_seeds(scores: list[dict[str, Any]]) -> stats.Interval:
+    """Mean of one score over seeds, with an interval for new examples and new seeds.
+
+    A score without an interval of its own gets one for new seeds alone; with one seed its limits are NaN.
+    """
+    intervals = []
+    for score in scores:
+        own = score["value"] if len(scores) > 1 else math.nan
+        low, high = (own if score[side] is None else score[side] for side in ("low", "high"))
+        intervals.append(stats.Interval(score["value"], low, high))
+    return stats.combine_seeds(intervals)

@@ -1,0 +1,167 @@
+"""Charts of scores: bars, curves over "name@level" scores, scores against training cost, dots per class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from bench.report.collect import Results
+from bench.report.figures import FAMILY_COLOURS, Sketch, method_legend, method_styles, panels
+from bench.report.paper import slug
+from bench.report.tables import Entry, Table, summarise
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Curves = dict[str, dict[str, Entry]]
+"""Method -> level or class -> summary over seeds."""
+
+
+def bars(table: Table) -> Sketch:
+    """A panel of horizontal bars with 95 % intervals for every column."""
+    from matplotlib.patches import Patch
+
+    rows = len(table.rows)
+    figure, axes = panels(len(table.columns), 2.3, 0.55 + 0.15 * rows, sharey=True)
+    for j, (column, ax) in enumerate(zip(table.columns, axes, strict=True)):
+        factor = 100 if column.percent else 1
+        for i, row in enumerate(table.rows):
+            entry = table.entry(i, j)
+            if entry.value is None:
+                ax.text(0, i, f" {entry.state}", va="center", fontsize=6, color="#555555")
+                continue
+            hatch = "////" if entry.state == "partial" else None
+            ax.barh(
+                i, factor * entry.value, 0.7, color=FAMILY_COLOURS[row.family], hatch=hatch, edgecolor="white", lw=0
+            )
+            if entry.low is not None and entry.high is not None:
+                ax.plot([factor * entry.low, factor * entry.high], [i, i], color="black", lw=1)
+        if column.chance is not None:
+            ax.axvline(factor * column.chance, color="black", linestyle=":", lw=0.8)
+        ax.set_title(_wrapped(column.title), fontsize=7)
+        unit = " (%)" if column.percent else ""
+        ax.set_xlabel(column.score + unit + ("" if column.higher_is_better else ", lower is better"), fontsize=7)
+        ax.grid(axis="x", lw=0.3)
+        ax.set_yticks(range(rows), [row.label for row in table.rows], fontsize=7)
+        ax.set_ylim(rows - 0.4, -0.6)
+    families = dict.fromkeys(row.family for row in table.rows)
+    handles = [Patch(color=FAMILY_COLOURS[family], label=family or "no result yet") for family in families]
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), frameon=False)
+    said = "main score of every method; lines are 95 % intervals, dotted lines chance, hatched bars lack seeds"
+    return Sketch(f"bars_{table.name}", f"{table.title}: {said}", figure)
+
+
+def cost(table: Table, results: Results) -> Sketch:
+    """Main score of every column against seconds of training, both means over seeds."""
+    seconds = {row.label: _fit_seconds(results, row.label) for row in table.rows}
+    styles = method_styles([row.label for row in table.rows])
+    known = [value for value in seconds.values() if value is not None]
+    figure, axes = panels(len(table.columns), 2.3, 1.7)
+    for j, (column, ax) in enumerate(zip(table.columns, axes, strict=True)):
+        factor = 100 if column.percent else 1
+        for i, row in enumerate(table.rows):
+            entry = table.entry(i, j)
+            spent = seconds[row.label]
+            if entry.value is None or spent is None:
+                continue
+            error = None
+            if entry.low is not None and entry.high is not None:
+                error = [[factor * (entry.value - entry.low)], [factor * (entry.high - entry.value)]]
+            ax.errorbar(spent, factor * entry.value, error, lw=0.8, ms=4, **styles[row.label])
+        ax.set_title(_wrapped(column.title), fontsize=7)
+        ax.set_ylabel(column.score + (" (%)" if column.percent else ""), fontsize=7)
+        ax.set_xscale("symlog", linthresh=1)
+        ax.set_xlim(-0.2, 2 * max(known, default=1.0) + 1)
+        ax.set_xlabel("training (s)", fontsize=7)
+        ax.grid(lw=0.3)
+    method_legend(figure, styles)
+    return Sketch(f"cost_{table.name}", f"{table.title}: main score against seconds of training on one machine", figure)
+
+
+def curves(results: Results) -> Iterator[Sketch]:
+    """For every task with scores at several levels ("accuracy@10%", "accuracy@20deg"): a line a method."""
+    for task in results.tasks:
+        for stem, names in _families(results, task, "@").items():
+            levels = sorted(names, key=_number)
+            data = _summaries(results, task, [f"{stem}@{level}" for level in levels])
+            if len(levels) < 2 or not data or stem == "drop":  # the drop is the same curve upside down
+                continue
+            figure, (ax,) = panels(1, 3.6, 2.4)
+            styles = method_styles(list(data))
+            x = [_number(level) for level in levels]
+            for method, entries in data.items():
+                _line(ax, x, list(entries.values()), styles[method])
+            if levels[0].endswith("%"):
+                ax.set_xscale("log")
+            ax.set_xticks(x, levels, fontsize=7)
+            ax.minorticks_off()
+            meaning = "share of the training labels" if levels[0].endswith("%") else "step out of range (0: in range)"
+            ax.set(title=task, ylabel=f"{stem} (%)", xlabel=meaning)
+            ax.grid(lw=0.3)
+            method_legend(figure, styles)
+            caption = f"{task}: {stem} by {meaning}, at {', '.join(levels)}; bands are 95 % intervals"
+            yield Sketch(f"curve_{slug(task)}_{slug(stem)}", caption, figure)
+
+
+def dots(results: Results) -> Iterator[Sketch]:
+    """For every task with scores per class or attribute ("accuracy:Smiling"): a row each, a dot a method."""
+    for task in results.tasks:
+        for stem, names in _families(results, task, ":").items():
+            if any(">" in name for name in names):  # a matrix: see `diagrams.leakage`
+                continue
+            data = _summaries(results, task, [f"{stem}:{name}" for name in names])
+            if len(names) < 2 or not data:
+                continue
+            first = next(iter(data.values()))
+            order = sorted(range(len(names)), key=lambda k: list(first.values())[k].value or 0)
+            figure, (ax,) = panels(1, 4.2, 0.6 + 0.16 * len(names))
+            styles = method_styles(list(data))
+            for method, entries in data.items():
+                values = [100 * (list(entries.values())[k].value or 0) for k in order]
+                ax.plot(values, range(len(order)), linestyle="", ms=4, alpha=0.85, **styles[method])
+            ax.set_yticks(range(len(order)), [names[k] for k in order], fontsize=6)
+            ax.set(title=task, xlabel=f"{stem} (%)")
+            ax.grid(lw=0.3)
+            method_legend(figure, styles)
+            caption = f"{task}: {stem} of each class or attribute, sorted by {next(iter(data))}"
+            yield Sketch(f"dots_{slug(task)}_{slug(stem)}", caption, figure)
+
+
+def _line(ax: Axes, x: list[float], entries: list[Entry], style: dict[str, Any]) -> None:
+    ax.plot(x, [100 * (entry.value or 0) for entry in entries], ms=4, lw=1.2, **style)
+    if all(entry.low is not None and entry.high is not None for entry in entries):
+        low, high = ([100 * (getattr(entry, side) or 0) for entry in entries] for side in ("low", "high"))
+        ax.fill_between(x, low, high, color=style["color"], alpha=0.15, lw=0)
+
+
+def _families(results: Results, task: str, separator: str) -> dict[str, list[str]]:
+    """Stem -> what follows the separator, of the task's score names."""
+    names = next((list(cell.scores) for cell in results.cells if cell.task == task and cell.scores), [])
+    found: dict[str, list[str]] = {}
+    for name in names:
+        stem, _, rest = name.partition(separator)
+        if rest:
+            found.setdefault(stem, []).append(rest)
+    return found
+
+
+def _summaries(results: Results, task: str, names: list[str]) -> Curves:
+    """The complete methods of a task, each with the summary of these scores."""
+    found = {m: {n: summarise(cells, n) for n in names} for m in results.methods if (cells := results.good(m, task))}
+    return {m: entries for m, entries in found.items() if all(e.value is not None for e in entries.values())}
+
+
+def _fit_seconds(results: Results, method: str) -> float | None:
+    times = [cell.record["seconds"]["fit"] for cell in results.cells if cell.method == method and cell.scores]
+    return sum(times) / len(times) if times else None
+
+
+def _number(level: str) -> float:
+    """The number in a level's name; levels without one come first."""
+    match = re.search(r"-?\d+(?:\.\d+)?", level)
+    return float(match[0]) if match else 0.0
+
+
+def _wrapped(title: str) -> str:
+    return title.replace("[", "\n[", 1)
