@@ -18,8 +18,8 @@ def evaluate(
     """Accuracy in range and at every step out of it; the main score is the mean accuracy over the steps.
 
     "accuracy@0" (in range), "accuracy@1", ... are the curve, "drop@k" is the accuracy in range minus that at step k,
-    and "area" the area under the whole curve (trapezoids, divided by its width). An image's outcome is its correctness (for
-    attributes, its share of their mean accuracy).
+    and "area" the area under the whole curve (trapezoids, divided by its width). An image's outcome is its correctness
+    (for attributes, its share of their mean accuracy).
     """
     heads = linear.fit(train, val, len(names), "tuned", run)
     parts = [test, *steps]

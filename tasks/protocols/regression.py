@@ -1,0 +1,37 @@
+"""Ridge regression of several numbers from frozen features, all at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from bench.run import Run
+from tasks.protocols.examples import standardise
+
+STRENGTHS = tuple(10.0**power for power in range(-4, 5))  # of the L2 penalty, per example
+
+
+def fit_predict(
+    x: np.ndarray, y: np.ndarray, x_val: np.ndarray, y_val: np.ndarray, x_test: np.ndarray, run: Run
+) -> np.ndarray:
+    """Predictions (n_test, F) of ridge regressions from features (n, D) to targets (n, F).
+
+    Features and targets are standardised by the training part. Each target takes the strength with the lowest squared
+    error on the validation part. One eigendecomposition serves all targets and strengths.
+    """
+    x, x_val, x_test = standardise(x, x_val, x_test)
+    mean, std = y.mean(0), np.maximum(y.std(0), 1e-12)
+    known, seen, wanted = (torch.from_numpy(part).to(run.device) for part in (x, x_val, x_test))
+    truth = torch.from_numpy(((y - mean) / std).astype(np.float32)).to(run.device)
+    truth_val = torch.from_numpy(((y_val - mean) / std).astype(np.float32)).to(run.device)
+    short = x.shape[1] <= len(x)
+    gram = (known.T @ known if short else known @ known.T) / len(x)
+    variances, vectors = torch.linalg.eigh(gram)
+    keep = variances > 1e-6 * variances[-1].clamp_min(1e-12)
+    variances, vectors = variances[keep, None], vectors[:, keep]
+    axes = vectors if short else (known.T @ vectors) / (variances[:, 0] * len(x)).sqrt()  # (D, r), orthonormal
+    covariance = (known @ axes).T @ truth / len(x)  # (r, F)
+    weights = torch.stack([covariance / (variances + strength) for strength in STRENGTHS])  # (S, r, F)
+    errors = ((seen @ axes @ weights - truth_val) ** 2).mean(1)  # (S, F)
+    best = weights[errors.argmin(0), :, torch.arange(weights.shape[2])].T
+    return (wanted @ axes @ best).double().cpu().numpy() * std + mean

@@ -1,0 +1,95 @@
+"""Scene parameters: the physics behind the picture, read from frozen features, and how well they are kept apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from bench.api import BadInput, DataSet, Domain, Encoder, Evaluation, Score, Task
+from bench.run import Run
+from bench.stats import statistic_intervals
+from tasks.protocols import disentanglement, regression
+from tasks.protocols.examples import group_numbers, part_rows
+
+FACTORS = ("shape", "albedo", "expression", "light", "view")
+
+
+@dataclass(frozen=True)
+class SceneParameters(Task):
+    """Shape, albedo, expression, light and view regressed from the features; disentanglement (DCI, MIG)."""
+
+    dataset: str = "synfaces"
+    max_examples: int = 6000
+
+    def evaluate(self, encoder: Encoder, data: DataSet, run: Run) -> Evaluation:
+        """R^2 on held-out scenes of a linear regressor, mean over the factor groups (main) and of each; DCI and MIG."""
+        groups = {name: data.labels[name] for name in FACTORS if name in data.labels}
+        if not groups:
+            raise BadInput(f"data set {data.name} does not know its scenes' {', '.join(FACTORS)}: use a rendered one")
+        rows = [self._rows(data, part) for part in ("train", "val", "test")]
+        varied = {name: factor[:, factor[rows[0]].std(0) > 1e-6] for name, factor in groups.items()}
+        varied = {name: factor for name, factor in varied.items() if factor.shape[1]}
+        factors = np.concatenate(list(varied.values()), axis=1).astype(np.float64)
+        member = np.repeat(np.arange(len(varied)), [factor.shape[1] for factor in varied.values()])
+        x, x_val, x_test = (run.features(encoder, data.subset(part)) for part in rows)
+        y, y_val, y_test = (factors[part] for part in rows)
+        predicted = regression.fit_predict(x, y, x_val, y_val, x_test, run)
+        evaluation = explained(predicted, y_test, y.mean(0), member, list(varied), group_numbers(data, rows[2]))
+        evaluation.outcomes["example"] = rows[2]
+        weights = np.abs(disentanglement.lasso_weights(x, y, x_val, y_val))
+        evaluation.scores += self._disentanglement(weights, member, disentanglement.mig(x, y))
+        return evaluation
+
+    def _rows(self, data: DataSet, part: str) -> np.ndarray:
+        return part_rows(data, "scene_parameters", part, self.max_examples, np.ones(len(data.images), dtype=bool))
+
+    @staticmethod
+    def _disentanglement(weights: np.ndarray, member: np.ndarray, gap: float) -> list[Score]:
+        """DCI of the single factors and, as "group_...", of whole groups (light, view, ...), and MIG."""
+        by_group = weights @ np.eye(member.max() + 1)[member]
+        values = dict(zip(("dci_disentanglement", "dci_completeness"), disentanglement.dci(weights), strict=True))
+        values |= dict(zip(("group_disentanglement", "group_completeness"), disentanglement.dci(by_group), strict=True))
+        return [Score(name, value, len(weights)) for name, value in (values | {"mig": gap}).items()]
+
+
+@dataclass(frozen=True)
+class CarSceneParameters(SceneParameters):
+    """Shape, albedo, light and view of a car regressed from the features; disentanglement (DCI, MIG)."""
+
+    domain: ClassVar[Domain] = "car"
+
+    dataset: str = "syncars"
+
+
+def explained(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    usual: np.ndarray,
+    member: np.ndarray,
+    names: list[str],
+    groups: np.ndarray,
+) -> Evaluation:
+    """R^2 of predictions (n, F): mean over each group's factors ("r2:light"), and the mean over groups ("r2", main).
+
+    `member` (F,) says which of the groups `names` a factor belongs to. Chance is always predicting `usual` (F,), the
+    training part's mean.
+    """
+    errors, squares = (predicted - truth) ** 2, truth**2
+    mixing = np.eye(len(names))[member] / np.bincount(member)[member, None]  # (F, groups): means within groups
+    mixing = np.column_stack([mixing.mean(1), mixing])
+
+    def rates(weights: np.ndarray) -> np.ndarray:
+        w = weights.astype(np.float64) / weights.sum(1, keepdims=True)
+        variance = w @ squares - (w @ truth) ** 2
+        return (1 - (w @ errors) / np.maximum(variance, 1e-12)) @ mixing
+
+    chances = (1 - ((usual - truth) ** 2).mean(0) / truth.var(0)) @ mixing
+    labels = ["r2", *(f"r2:{name}" for name in names)]
+    found = [
+        Score(name, each.value, len(truth), main=name == "r2", low=each.low, high=each.high, chance=float(chance))
+        for name, each, chance in zip(labels, statistic_intervals(rates, groups), chances, strict=True)
+    ]
+    outcomes = {"group": groups, "main": (1 - errors / truth.var(0)) @ mixing[:, 0]}
+    return Evaluation(found, outcomes)
