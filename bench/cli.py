@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.registry import Registry, UsageError
+from bench.registry import Registry
+from bench.values import UsageError
 
 if TYPE_CHECKING:
     from bench.plan import Settings

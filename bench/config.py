@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from bench.registry import KINDS, Kind, Registry, UsageError, check_value, nearest, parse_value
+from bench.registry import KINDS, Kind, Registry
+from bench.values import UsageError, check_value, nearest, parse_value
 
 PROFILES = Path(__file__).parent / "profiles"
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.registry import Entry, Kind, Registry, format_value
+from bench.registry import Entry, Kind, Registry
 from bench.static import MISSING
+from bench.values import format_value
 
 _KINDS: dict[str, Kind] = {"methods": "method", "tasks": "task", "datasets": "dataset"}
 

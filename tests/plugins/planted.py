@@ -1,4 +1,4 @@
-"""Test-only plug-ins: a data set with its labels painted into the pixels, and methods that behave well or very badly."""
+"""Test-only plug-ins: a data set with its labels painted into the pixels; methods that behave well or very badly."""
 
 from __future__ import annotations
 
@@ -30,14 +30,16 @@ class PaintedFaces(Source):
         rng = np.random.default_rng(self.seed)
         count = PEOPLE * PER_PERSON
         identity = np.repeat(np.arange(PEOPLE), PER_PERSON)
-        attributes = rng.integers(0, 2, (count, ATTRIBUTES)).astype(np.int8)
         images = rng.integers(0, 256, (count, place.image_size, place.image_size, 3), dtype=np.uint8)
-        images[:, 0, 0, 0] = (identity * 20).astype(np.uint8)
-        images[:, 1, :ATTRIBUTES, 0] = np.uint8(255) * attributes.astype(np.uint8)
         place_in_person = np.arange(count) % PER_PERSON  # every person appears in every part
         parts = {"train": place_in_person < 12, "val": (place_in_person >= 12) & (place_in_person < 15)}
         parts["test"] = place_in_person >= 15
         split = {name: np.flatnonzero(chosen) for name, chosen in parts.items()}
+        attributes = np.zeros((count, ATTRIBUTES), dtype=np.int8)
+        for rows in split.values():  # true of exactly half of each part: chance is 50 %
+            attributes[rows] = rng.permuted(np.tile([[0], [1]], (len(rows) // 2, ATTRIBUTES)), axis=0)
+        images[:, 0, 0, 0] = identity * 20
+        images[:, 1, :ATTRIBUTES, 0] = attributes.astype(np.uint8) * 255
         return DataSet(
             name="painted_faces",
             domain="face",
