@@ -23,23 +23,31 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.errors import BadInput, Unavailable
 from bench.store import digest
 
 if TYPE_CHECKING:
     from bench.run import Run
 
+__all__ = [
+    "BadInput",
+    "DataSet",
+    "Domain",
+    "Encoder",
+    "Evaluation",
+    "Images",
+    "Method",
+    "Place",
+    "Pretraining",
+    "Score",
+    "Source",
+    "Split",
+    "Target",
+    "Task",
+    "Unavailable",
+]
+
 Domain = Literal["face", "car"]
-
-
-class Unavailable(Exception):
-    """Something this cell needs is not at hand (weights, a package, a data set): recorded as `skipped`, with this text.
-
-    Say what is missing, where it comes from and where to put it, in one line.
-    """
-
-
-class BadInput(Exception):
-    """The user's input cannot be used (malformed data set, wrong checkpoint): one clear line, no traceback."""
 
 
 # ------------------------------------------------------------------------------------------------------------ images

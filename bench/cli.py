@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.errors import BadInput, NotFinite, Unavailable, UsageError
 from bench.registry import Registry
-from bench.values import UsageError
 
 if TYPE_CHECKING:
     from bench.plan import Settings
@@ -30,6 +30,9 @@ class Commands(click.Group):
         except UsageError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(2)
+        except (BadInput, Unavailable, NotFinite) as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
         except OSError as error:
             click.echo(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
             ctx.exit(1)

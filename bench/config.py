@@ -13,8 +13,9 @@ from typing import Any
 
 import yaml
 
+from bench.errors import UsageError
 from bench.registry import KINDS, Kind, Registry
-from bench.values import UsageError, check_value, nearest, parse_value
+from bench.values import check_value, nearest, parse_value
 
 PROFILES = Path(__file__).parent / "profiles"
 

@@ -15,10 +15,10 @@ from typing import Any, Literal
 from filelock import FileLock
 
 from bench.config import Profile
+from bench.errors import UsageError
 from bench.registry import Registry, Spec
 from bench.static import source_fingerprint
 from bench.store import Store, digest, read_json, write_json
-from bench.values import UsageError
 
 State = Literal["ok", "failed", "skipped", "stale", "missing"]
 

@@ -19,8 +19,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.errors import UsageError
 from bench.static import MISSING, ClassInfo, Field, StaticError, module_file, read_class
-from bench.values import UsageError, check_value, format_value, nearest, parse_value, split_top
+from bench.values import check_value, format_value, nearest, parse_value, split_top
 
 Kind = Literal["method", "task", "dataset"]
 KINDS: tuple[Kind, ...] = ("method", "task", "dataset")

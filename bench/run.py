@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 
 from bench.api import Encoder, Images
+from bench.errors import NotFinite
+
+__all__ = ["ENCODE_BATCH", "FeatureCache", "NotFinite", "Run"]
 
 ENCODE_BATCH = 64
 
@@ -24,10 +27,6 @@ class Stateful(Protocol):
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state: dict[str, Any]) -> Any: ...
-
-
-class NotFinite(Exception):
-    """A loss became NaN or infinite: training stops with a clear reason instead of going on with garbage."""
 
 
 @dataclass

@@ -6,11 +6,8 @@ import ast
 import difflib
 from typing import Any
 
+from bench.errors import UsageError
 from bench.static import Field
-
-
-class UsageError(Exception):
-    """The command line or a profile is wrong: shown as one line, exit code 2."""
 
 
 def format_value(value: Any) -> str:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.errors import UsageError
 from bench.registry import KINDS, Registry
 from bench.static import MISSING
-from bench.values import UsageError, parse_value, split_top
+from bench.values import parse_value, split_top
 
 PLUGIN = Path(__file__).parent / "plugins" / "planted.py"
 
