@@ -1,9 +1,9 @@
 """What is drawn for a synthetic face, from what distribution, and which labels follow: people, then pictures of them.
 
 Everything is a table of named columns, one row per person or picture. Shape factors are numbers in about [-1, 1], 0
-being average; colours are albedo in [0, 1]; expression is made of action units in [0, 1] (Facial Action Coding System, Ekman
-and Friesen 1978). An attribute is a stated threshold on the factors (`ATTRIBUTES`), so its label is exact, also where
-it is hidden.
+being average; colours are albedo in [0, 1]; expression is made of action units in [0, 1] (Facial Action Coding System,
+Ekman and Friesen 1978). An attribute is a stated threshold on the factors (`ATTRIBUTES`), so its label is exact, also
+where it is hidden.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ SHAPE = ("head_width", "head_length", "jaw_width", "chin_length", "forehead", "c
          "eye_size", "eye_opening", "eye_slant", "brow_height", "brow_arch", "nose_length", "nose_width", "nose_bridge",
          "nose_tip", "mouth_width", "lip_thickness", "mouth_height", "ear_size", "neck_width", "hair_length",
          "hair_volume", "hair_wave", "hairline", "bangs", "bald")  # fmt: skip
-ALBEDO = ("skin", "hair", "iris", "lips", "brow_thickness", "brow_density", "stubble", "moustache", "goatee", "sideburns",
-          "wrinkles", "bags", "freckles", "lipstick", "eye_shadow", "blush")  # fmt: skip
+ALBEDO = ("skin", "hair", "iris", "lips", "brow_thickness", "brow_density", "stubble", "moustache", "goatee",
+          "sideburns", "wrinkles", "bags", "freckles", "lipstick", "eye_shadow", "blush")  # fmt: skip
 UNITS = ("inner_brow", "outer_brow", "brow_lower", "lid_raise", "cheek_raise", "lid_tight", "nose_wrinkle", "lip_raise",
          "corner_pull", "corner_drop", "chin_raise", "lip_stretch", "lip_press", "lips_part", "jaw_drop")  # fmt: skip
 COLOURS = ("skin", "hair", "iris", "lips")
@@ -40,13 +40,13 @@ PROTOTYPES: dict[str, dict[str, float]] = {  # action units of the basic emotion
 }  # fmt: skip
 
 # Training ranges, and the steps beyond them. Angles in degrees.
-LIGHT_ANGLE = 35.0  # between the light and the camera's axis: uniform up to this
-LIGHT_STEPS = ((35.0, 45.0), (45.0, 55.0), (55.0, 65.0), (65.0, 75.0), (75.0, 85.0))
-YAW, PITCH, ROLL = 20.0, 10.0, 8.0  # uniform within +- these
-YAW_STEPS = ((20.0, 30.0), (30.0, 40.0), (40.0, 50.0), (50.0, 60.0), (60.0, 70.0))
-AMBIENT, DIFFUSE = (0.2, 0.4), (0.45, 0.6)  # uniform; their sum stays <= 1, so no pixel is clipped
-SHIFT = 0.005  # translations x and y, uniform within +- this (the picture is 0.175 wide); z within +- four times this
-LEAST_INTENSITY = 0.4  # of an emotion; uniform from here to 1
+LIGHT_ANGLE = 30.0  # between the light and the camera's axis: uniform up to this
+LIGHT_STEPS = ((30.0, 41.0), (41.0, 52.0), (52.0, 63.0), (63.0, 74.0), (74.0, 85.0))
+YAW, PITCH, ROLL = 15.0, 6.0, 4.0  # uniform within +- these
+YAW_STEPS = ((15.0, 25.0), (25.0, 35.0), (35.0, 45.0), (45.0, 55.0), (55.0, 65.0))
+AMBIENT, DIFFUSE = (0.25, 0.4), (0.5, 0.6)  # uniform; their sum stays <= 1, so no pixel is clipped
+SHIFT = 0.003  # translations x and y, uniform within +- this (the picture is 0.175 wide); z within +- four times this
+LEAST_INTENSITY = 0.5  # of an emotion; uniform from here to 1
 
 SKIN = np.array([[0.93, 0.76, 0.66], [0.85, 0.64, 0.50], [0.70, 0.49, 0.36], [0.52, 0.34, 0.24], [0.36, 0.23, 0.17]])
 HAIR = {
@@ -56,6 +56,10 @@ HAIR = {
     "grey": (0.66, 0.66, 0.67),
 }
 IRIS = np.array([[0.25, 0.15, 0.08], [0.20, 0.12, 0.06], [0.30, 0.42, 0.55], [0.28, 0.38, 0.24]])
+
+# Added for men, taken off for women.
+SEX_SHIFT = {"jaw_width": 0.35, "brow_height": -0.3, "nose_width": 0.2, "lip_thickness": -0.2, "neck_width": 0.5,
+             "eye_size": -0.25, "brow_arch": -0.25, "chin_length": 0.2}  # fmt: skip
 
 Rule = Callable[[Table], np.ndarray]
 ATTRIBUTES: dict[str, Rule] = {  # CelebA's names -> the rows for which it holds
@@ -81,7 +85,7 @@ ATTRIBUTES: dict[str, Rule] = {  # CelebA's names -> the rows for which it holds
     "Narrow_Eyes": lambda t: t["eye_opening"] < -0.35,
     "No_Beard": lambda t: np.maximum.reduce([t["stubble"], t["moustache"], t["goatee"], t["sideburns"]]) <= 0.3,
     "Pale_Skin": lambda t: t["tone"] < 0.22,
-    "Receding_Hairline": lambda t: (t["hairline"] > 0.4) & (t["bald"] < 0.5) & (t["bangs"] < 0.5),
+    "Receding_Hairline": lambda t: (t["hairline"] > 0.3) & (t["bald"] < 0.5) & (t["bangs"] < 0.5),
     "Rosy_Cheeks": lambda t: t["blush"] > 0.4,
     "Sideburns": lambda t: t["sideburns"] > 0.3,
     "Smiling": lambda t: t["corner_pull"] > 0.3,
@@ -109,10 +113,9 @@ def draw_people(count: int, seed: int) -> Table:
     sex = 2 * male - 1
     for name in SHAPE:
         people[name] = rng.uniform(-1, 1, count)
-    for name, shift in {"jaw_width": 0.35, "brow_height": -0.3, "nose_width": 0.2, "lip_thickness": -0.2, "neck_width": 0.5,
-                        "eye_size": -0.25, "brow_arch": -0.25, "chin_length": 0.2}.items():  # fmt: skip
+    for name, shift in SEX_SHIFT.items():
         people[name] = (people[name] * 0.85 + shift * sex).clip(-1, 1)
-    people["bald"] = (rng.random(count) < np.where(male > 0, 0.32, 0.04)).astype(float)
+    people["bald"] = (rng.random(count) < np.where(male > 0, 0.28, 0.04)).astype(float)
     people["hair_length"] = np.where(male > 0, rng.beta(1.2, 4, count), rng.beta(3, 1.4, count))
     people["bangs"] = (rng.random(count) < np.where(male > 0, 0.25, 0.45)).astype(float)
     people["hairline"] = np.where(male > 0, rng.uniform(-0.6, 1, count), rng.uniform(-1, 0.7, count))

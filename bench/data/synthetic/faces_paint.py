@@ -1,7 +1,7 @@
 """Texture of a synthetic head: albedo and mask class at any point of its surface, computed rather than stored.
 
-Colours are painted in layers, skin first; `over` lays a colour on with an opacity in [0, 1]. Mask classes are CelebAMask-HQ's;
-"l_" is the person's own left.
+Colours are painted in layers, skin first; `over` lays a colour on with an opacity in [0, 1]. Mask classes are
+CelebAMask-HQ's; "l_" is the person's own left.
 """
 
 from __future__ import annotations
@@ -188,8 +188,8 @@ def _brows(
     t = (u.abs() - at["eye_x"] - 0.01 + 0.05 * f["brow_lower"]) / 0.205  # -1 at the inner end, 1 at the outer
     inner, outer = (1 - t.clamp(-1, 1)) / 2, (1 + t.clamp(-1, 1)) / 2
     middle = at["brow_y"] - (0.03 + 0.04 * f["brow_arch"]) * (1 - (t - 0.25) ** 2)
-    middle = middle - 0.13 * f["inner_brow"] * inner - 0.13 * f["outer_brow"] * outer
-    middle = middle + 0.13 * f["brow_lower"] * inner + 0.05 * f["brow_lower"] * outer
+    middle = middle - 0.15 * f["inner_brow"] * inner - 0.15 * f["outer_brow"] * outer
+    middle = middle + 0.15 * f["brow_lower"] * inner + 0.05 * f["brow_lower"] * outer
     half = (0.032 + 0.013 * f["brow_thickness"]) * (1.1 - 0.5 * outer) * (1 - step(t.abs(), 0.85, 1.05))
     off = (v - middle).abs()
     colour = 0.6 * f["hair"] + 0.4 * f["hair"].new_tensor([0.14, 0.10, 0.08])
@@ -205,7 +205,7 @@ def _eyes(
     t = (u.abs() - at["eye_x"]) / at["eye_width"]
     b = v - at["eye_y"] + 0.022 * f["eye_slant"] * t + 0.01 * t
     round_ = (1 - t * t).clamp(min=0)
-    up = 0.075 + 0.022 * f["eye_opening"] + 0.008 * f["eye_size"] + 0.045 * f["lid_raise"]
+    up = 0.082 + 0.022 * f["eye_opening"] + 0.008 * f["eye_size"] + 0.045 * f["lid_raise"]
     up = up * (1 - 0.35 * f["lid_tight"] - 0.15 * f["brow_lower"]) - 0.01 * f["corner_drop"] * t
     low = 0.058 + 0.012 * f["eye_opening"] + 0.012 * f["lid_raise"]
     low = low * (1 - 0.5 * f["lid_tight"] - 0.45 * f["cheek_raise"])
@@ -250,7 +250,7 @@ def _mouth(
     return skin, mask.to(torch.uint8)
 
 
-# ------------------------------------------------------------------------------------------------ hair, hat, neck, clothes
+# ------------------------------------------------------------------------------------------ hair, hat, neck, clothes
 
 
 def _hair(f: Factors, row: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """Geometry of a synthetic head: skull, face, hair, ears, neck, clothes, hat, glasses and earrings, from named factors.
 
-Head units: the skull is about 2 high (crown y = -1, chin y = +1), x to the right, y down, z away from the camera, so the
-face looks along -z. Every part is a grid of vertices with fixed faces; what is not worn collapses to a point inside
+Head units: the skull is about 2 high (crown y = -1, chin y = +1), x to the right, y down, z away from the camera, so
+the face looks along -z. Every part is a grid of vertices with fixed faces; what is not worn collapses to a point inside
 the head. `coordinates` gives each vertex the fixed place (two numbers) at which the texture is looked up.
 """
 
@@ -46,7 +46,7 @@ def grid(part: int, rows: Tensor, columns: Tensor, closed: bool) -> Grid:
 
 @cache
 def parts() -> list[Grid]:
-    """All parts in drawing order. Head: latitude x longitude (0 in front); others: see the functions that shape them."""
+    """All parts in drawing order. Head: latitude x longitude (0 in front); others: see what shapes them."""
     front = torch.linspace(-math.pi / 2, math.pi / 2, 41)
     back = torch.linspace(math.pi / 2, 3 * math.pi / 2, 15)[1:-1]
     around = torch.cat((front, back))
@@ -162,22 +162,22 @@ def features(f: Factors) -> dict[str, Tensor]:
     return {
         "eye_x": EYE_X + 0.035 * f["eye_distance"],
         "eye_y": EYE_Y + 0 * f["eye_distance"],
-        "eye_width": 0.165 + 0.02 * f["eye_size"],
+        "eye_width": 0.18 + 0.02 * f["eye_size"],
         "brow_y": BROW_Y - 0.035 * f["brow_height"],
         "nose_y": NOSE_Y + 0.05 * f["nose_length"],
         "nose_width": 0.155 + 0.045 * f["nose_width"],
         "mouth_y": MOUTH_Y + 0.025 * f["mouth_height"] + 0.02 * f["nose_length"] - 0.03 * f["lip_raise"],
-        "mouth_width": (0.265 + 0.04 * f["mouth_width"])
+        "mouth_width": (0.29 + 0.04 * f["mouth_width"])
         * (1 + 0.22 * f["corner_pull"] + 0.25 * f["lip_stretch"] - 0.15 * f["jaw_drop"] - 0.06 * f["lip_press"]),
-        "opening": 0.05 * f["lips_part"] + 0.20 * f["jaw_drop"] + 0.02 * f["lip_raise"],
+        "opening": 0.06 * f["lips_part"] + 0.22 * f["jaw_drop"] + 0.02 * f["lip_raise"],
     }
 
 
 def mouth_curves(f: Factors, at: dict[str, Tensor], u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Template heights of the upper lip's top, the opening's top and bottom, the lower lip's bottom; and 1 - t^2 inside."""
+    """Template heights of the upper lip's top, the opening's top and bottom, the lower lip's bottom; 1 - t^2 inside."""
     t = u / at["mouth_width"]
     inside = (1 - t * t).clamp(min=0)
-    corners = 0.13 * (f["corner_pull"] - 0.85 * f["corner_drop"] - 0.25 * f["lip_stretch"])
+    corners = 0.15 * (f["corner_pull"] - 0.85 * f["corner_drop"] - 0.25 * f["lip_stretch"])
     middle = at["mouth_y"] - corners * (t * t - 0.35) - 0.03 * f["chin_raise"] * inside
     lip = (0.068 + 0.03 * f["lip_thickness"]) * (1 - 0.55 * f["lip_press"]) * (1 - 0.15 * f["corner_pull"])
     square = inside ** (0.5 + 0.4 * f["jaw_drop"])
@@ -291,7 +291,7 @@ def _hat(f: Factors, row: Tensor, longitude: Tensor) -> Tensor:
     return _worn(hat + reach[..., None] * sideways, f["hat"])
 
 
-# ------------------------------------------------------------------------------------------------- neck, clothes, trinkets
+# ------------------------------------------------------------------------------------------- neck, clothes, trinkets
 
 
 def _worn(points: Tensor, flag: Tensor) -> Tensor:

@@ -33,8 +33,10 @@ class Surface:
 
     def interpolate(self, values: Tensor) -> Tensor:
         """Vertex values (V, C), shared by the batch, or (B, V, C), seen at the sub-pixels: (P, C)."""
-        at_corners = values[self.corners] if values.dim() == 2 else values[self.image[:, None], self.corners]
-        return (self.barycentric[:, :, None] * at_corners).sum(1)
+        flat = values.reshape(-1, values.shape[-1])
+        start = self.image * values.shape[1] if values.dim() == 3 else torch.zeros_like(self.image)
+        a, b, c = (flat[start + self.corners[:, k]] * self.barycentric[:, k, None] for k in range(3))
+        return a + b + c
 
 
 FIELD_OF_VIEW = math.radians(Camera.fov)
@@ -88,39 +90,59 @@ def render(
         albedo, part = colours(surface)
     normals = surface_normals(vertices, faces, surface)
     falling = (normals * light[surface.image, 2:]).sum(1).clamp(min=0)
-    shading = light[surface.image, 0] + light[surface.image, 1] * falling
-    gathered = torch.cat((albedo * shading[:, None], albedo, shading[:, None], normals, part[:, None].float()), 1)
+    shading = (light[surface.image, 0] + light[surface.image, 1] * falling)[:, None]
+    seen = torch.cat((albedo * shading, albedo, shading, normals, part[:, None], surface.depth[:, None]), 1)
+    maps = _resolve(_sub_pixels(seen, fragments.covered, supersample), image_size)
 
-    # (B, H, W, S^2, ...): the sub-pixels of every pixel.
-    blocks = _by_pixel(_scatter(gathered, fragments.covered), supersample)
-    depth = _by_pixel(fragments.depth[..., None], supersample)[..., 0]
-    covered = _by_pixel(fragments.covered[..., None], supersample)[..., 0]
-    coverage = covered.float().mean(3)
-    count = covered.sum(3).clamp(min=1)[..., None]
-    colour, plain, shade = (blocks[..., part].sum(3) / count for part in (slice(0, 3), slice(3, 6), slice(6, 7)))
-    mean_albedo = torch.where(shade > 1e-3, colour / shade.clamp(min=1e-3), plain)
-
-    step = 1 / (Camera(image_size).focal * supersample)  # width of a sub-pixel at depth 1
-    nearest = depth.amin(3, keepdim=True)
-    front = (covered & (depth < nearest + 3 * step)).float()
-    front_depth = torch.where(front > 0, depth, 0).sum(3) / front.sum(3).clamp(min=1)
-    front_normals = F.normalize((front[..., None] * blocks[..., 7:10]).sum(3), dim=-1)
-    mask = _most_seen(blocks[..., 10], covered, depth)
-
-    alpha = coverage[..., None]
-    image = alpha * colour.clamp(0, 1) + (1 - alpha) * background
+    coverage = maps.pop("coverage")[..., None]
+    image = coverage * (maps["albedo"] * maps["shading"]).clamp(0, 1) + (1 - coverage) * background
     image = image if noise is None else image + noise
     foreground = coverage >= 0.5
-    maps = {
+    maps = {name: torch.where(foreground, value, 0) for name, value in maps.items()}
+    kept = {
         "images": (image.clamp(0, 1) * 255).round().to(torch.uint8),
-        "foreground": foreground,
-        "mask": torch.where(foreground, mask, 0).to(torch.uint8),
-        "depth": torch.where(foreground, front_depth, 0),
-        "normals": torch.where(foreground[..., None], front_normals, 0).half(),
-        "albedo": torch.where(foreground[..., None], mean_albedo, 0).half(),
-        "shading": torch.where(foreground, shade[..., 0], 0).half(),
+        "foreground": foreground[..., 0],
+        "mask": maps["mask"][..., 0].to(torch.uint8),
+        "depth": maps["depth"][..., 0],
+        "normals": maps["normals"].half(),
+        "albedo": maps["albedo"].half(),
+        "shading": maps["shading"][..., 0].half(),
     }
-    return {name: value.cpu().numpy() for name, value in maps.items()}
+    return {name: value.cpu().numpy() for name, value in kept.items()}
+
+
+def _sub_pixels(seen: Tensor, covered: Tensor, supersample: int) -> Tensor:
+    """What the P covered sub-pixels see, (P, C) -> (S^2, B, H, W, C), infinite where a sub-pixel sees nothing."""
+    batch, height, width = covered.shape
+    s = supersample
+    numbers = torch.arange(covered.numel(), device=covered.device).reshape(s, s, batch, height // s, width // s)
+    numbers = numbers.permute(2, 3, 0, 4, 1).reshape(batch, height, width)  # where each sub-pixel goes
+    out = seen.new_full((covered.numel(), seen.shape[1]), torch.inf)
+    out[numbers[covered]] = seen
+    return out.reshape(s * s, batch, height // s, width // s, -1)
+
+
+def _resolve(seen: Tensor, image_size: int) -> dict[str, Tensor]:
+    """Sub-pixels (S^2, B, H, W, C) -> maps (B, H, W, 1 or 3) and "coverage" (B, H, W)."""
+    covered = seen[..., -1:].isfinite()
+    count = covered.sum(0).clamp(min=1)
+    means = torch.where(covered, seen[..., :7], 0).sum(0) / count
+    colour, plain, shading = means.split((3, 3, 1), -1)
+    depth = seen[..., -1:]
+    sub_pixel = 1 / (Camera(image_size).focal * len(seen) ** 0.5)  # its width at depth 1
+    front = covered & (depth < depth.amin(0) + 3 * sub_pixel)
+    in_front = torch.where(front, seen[..., 7:], 0).sum(0) / front.sum(0).clamp(min=1)
+    part = seen[..., 10:11]
+    votes = sum((part == other).float() for other in part)
+    best = torch.where(covered, votes - 0.1 * depth, -torch.inf).argmax(0, keepdim=True)  # of equals, the nearest
+    return {
+        "coverage": covered.float().mean(0)[..., 0],
+        "albedo": torch.where(shading > 1e-3, colour / shading.clamp(min=1e-3), plain),
+        "shading": shading,
+        "normals": F.normalize(in_front[..., :3], dim=-1),
+        "depth": in_front[..., 4:],
+        "mask": part.gather(0, best)[0],
+    }
 
 
 def visible_surface(fragments: Fragments, faces: Tensor) -> Surface:
@@ -142,25 +164,3 @@ def surface_normals(vertices: Tensor, faces: Tensor, surface: Surface) -> Tensor
         smooth.index_add_(1, faces[:, k], face_normals)
     normals = F.normalize(surface.interpolate(F.normalize(smooth, dim=-1)), dim=-1)
     return normals * turned[surface.image, surface.face][:, None]
-
-
-def _scatter(values: Tensor, covered: Tensor) -> Tensor:
-    """(P, C) values of the covered sub-pixels -> (B, h, w, C), 0 elsewhere."""
-    everywhere = values.new_zeros(*covered.shape, values.shape[1])
-    everywhere[covered] = values
-    return everywhere
-
-
-def _by_pixel(values: Tensor, supersample: int) -> Tensor:
-    """(B, H*S, W*S, C) -> (B, H, W, S^2, C)."""
-    batch, height, width, channels = values.shape
-    s = supersample
-    blocks = values.reshape(batch, height // s, s, width // s, s, channels).transpose(2, 3)
-    return blocks.reshape(batch, height // s, width // s, s * s, channels)
-
-
-def _most_seen(part: Tensor, covered: Tensor, depth: Tensor) -> Tensor:
-    """(B, H, W, S^2) classes -> (B, H, W): the class most covered sub-pixels see; of equals, the nearest."""
-    votes = sum((part == part[..., k : k + 1]).float() for k in range(part.shape[3]))
-    score = torch.where(covered, votes - 0.1 * depth, -torch.inf)
-    return part.gather(3, score.argmax(3, keepdim=True))[..., 0]

@@ -1,7 +1,8 @@
 """Rendering a whole data set once into the cache: in fixed chunks on several threads, then memory-mapped.
 
-Every chunk is computed by one thread with torch's own threads off, and chunks are cut at the same rows always, so the bytes
-do not depend on how many threads or processes there are. Chunks are written in order as they come: memory stays low.
+Every chunk is computed by one thread with torch's own threads off, and chunks are cut at the same rows always, so the
+bytes do not depend on how many threads or processes there are. Chunks are written in order as they come: memory stays
+low.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ MANIFEST = "manifest.json"
 
 
 def source_fingerprint(source: Source, image_size: int, files: list[Path]) -> str:
-    """A short hash of the settings, the image size and the text of the generator's `files` and of the shared renderer."""
+    """A short hash of the settings, the image size and the text of the generator's `files` and the shared renderer."""
     settings: dict[str, Any] = {**asdict(source), "image_size": image_size}  # type: ignore[call-overload]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for file in [*sorted(files), Path(__file__), Path(__file__).with_name("scene.py"), Path(str(raster.__file__))]:

@@ -20,8 +20,8 @@ from bench.data.synthetic.scene import place as place_before_camera
 from bench.data.synthetic.scene import render
 from bench.data.synthetic.store import rendered, source_fingerprint
 
-SCALE = 0.066  # size of one head unit; the picture is 0.175 wide at depth 1
-LIFT = -0.14  # moves the head up, in head units
+SCALE = 0.072  # size of one head unit; the picture is 0.175 wide at depth 1
+LIFT = -0.1  # moves the head up, in head units
 NOISE = 0.012  # standard deviation of the sensor noise
 MAPS = ("mask", "depth", "normals", "albedo", "shading", "foreground")
 FILES = ("synfaces.py", "faces_draw.py", "faces_shape.py", "faces_paint.py")
