@@ -17,4 +17,4 @@ class Unavailable(Exception):
 
 
 class NotFinite(Exception):
-    """A loss, feature or score became NaN or infinite: the work stops with a clear reason instead of going on with it."""
+    """A loss, feature or score became NaN or infinite: the work stops with a clear reason instead of going on."""
