@@ -96,6 +96,7 @@ def compcars(root):
                     picture(root / "image" / f"{name}.jpg", 40 * view, (40, 30))
                     text(root / "label" / f"{name}.txt", f"{view}\n1\n5 5 25 20\n")
                     listed.append(f"{name}.jpg")
+        listed.append("../../outside.jpg")
         text(root / "train_test_split" / "classification" / f"{part}.txt", "\n".join(listed) + "\n")
     return root
 
@@ -116,7 +117,8 @@ def test_compcars(tmp_path):
     assert names == [*[{"front-side"}] * 3, {"side"}, {"front"}, {"rear-side"}, {"rear"}]
     partition = data.labels["partition"]
     assert all(set(partition[rows]) == {0 if part in ("train", "val") else 2} for part, rows in split.items())
-    assert [note.split(" (")[0] for note in data.notes] == [
+    assert data.notes[0].startswith("2 listed names that are no make/model/year/name.jpg left out: ../../outside.jpg")
+    assert [note.split(" (")[0] for note in data.notes[1:]] == [
         "1 pictures without a usable label file",
         "75 pictures of models without a body type",
     ]

@@ -214,7 +214,7 @@ def test_image_folder_with_part_folders(tmp_path):
     data = ImageFolder(path="mine", target="body_type", domain="car").load(place(tmp_path, tmp_path))
     split = data.split("body_type")
     assert (len(split["train"]), len(split["val"]), len(split["test"])) == (18, 2, 6)
-    assert data.domain == "car" and data.classes == {"body_type": ["x", "y"]}
+    assert data.domain == "car" and data.group is None and data.classes == {"body_type": ["x", "y"]}
     assert set(data.labels["partition"][split["test"]]) == {2}
 
 

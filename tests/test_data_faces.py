@@ -149,6 +149,7 @@ def test_ck_plus_is_split_by_subject(tmp_path):
                 name = f"S{number:03d}_001_{frame:08d}.png"
                 picture(tmp_path / "CK+48" / emotion / name, 40, (48, 48))
     picture(tmp_path / "CK+48" / "notes" / "S001_x.png")
+    picture(tmp_path / "CK+48" / "anger" / "overview.png")
     data = CkPlus().load(place(tmp_path, tmp_path))
     split = data.split("emotion")
     subjects = [set(data.labels["identity"][split[part]]) for part in ("train", "val", "test")]
@@ -156,7 +157,11 @@ def test_ck_plus_is_split_by_subject(tmp_path):
     assert not (subjects[0] & subjects[1] or subjects[0] & subjects[2] or subjects[1] & subjects[2])
     names = {data.classes["emotion"][number] for number in data.labels["emotion"]}
     assert names == {"anger", "contempt", "happiness", "surprise"}
-    assert data.notes == ["1 folders that name no emotion left out: notes"] and data.group == "identity"
+    assert data.notes == [
+        "1 folders that name no emotion left out: notes",
+        "1 pictures whose name tells no subject left out: overview.png",
+    ]
+    assert data.group == "identity"
 
 
 FER = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]

@@ -29,7 +29,8 @@ class AttOrl(Photos):
         files = relative(pictures, root)
         identity, names = numbered(picture.parent.name for picture in pictures)
         official = [f"s{person}/{number}.pgm" for person in range(1, 41) for number in range(1, 11)]
-        missing = sorted(set(official) - set(files), key=official.index)
+        present = set(files)
+        missing = [name for name in official if name not in present]
         return Listing(root, files, {"identity": identity}, {"identity": names}, missing=missing)
 
     def splits(self, listing: Listing) -> dict[str, Split]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.api import BadInput, Split
 from bench.data.common import Listing, Photos
-from bench.data.scan import counted, numbers_of, pictures_in
+from bench.data.scan import counted, numbers_of, picture_names
 from bench.data.splits import split_official, split_within
 
 ATTRIBUTES, IDENTITY, PARTITION = "list_attr_celeba.txt", "identity_CelebA.txt", "list_eval_partition.txt"
@@ -40,8 +40,8 @@ class CelebA(Photos):
         Label "person" is everybody's identity (-1 where it is not given), "identity" numbers the chosen people and is
         -1 for all others; "partition" is the official part, -1 for pictures that serve identity alone.
         """
-        names = [path.name for path in pictures_in(root / "img_align_celeba", (".jpg", ".png"))]
-        stems = [Path(name).stem for name in names]
+        names = picture_names(root / "img_align_celeba", (".jpg", ".png"))
+        stems = [name.partition(".")[0] for name in names]
         parts, part_notes = _parts(root, stems)
         persons, person_notes = _persons(root, stems)
         chosen = self._choose_people(persons, parts)

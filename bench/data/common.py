@@ -61,7 +61,7 @@ class Photos(Source):
     inner: ClassVar[str] = ""  # the folder inside, which the official archive unpacks to
     markers: ClassVar[tuple[str, ...]] = ()  # glob patterns, by one of which the folder is known
     homepage: ClassVar[str] = ""  # where to get it
-    group: ClassVar[str | None] = None  # see DataSet.group
+    group: ClassVar[str | None] = None  # see DataSet.group; nothing where there is no such label
     repeats: ClassVar[bool] = False  # the set is known to show test pictures in training
 
     def scan(self, root: Path) -> Listing:
@@ -106,7 +106,7 @@ class Photos(Source):
             splits=splits,
             classes=kept.classes,
             maps=arrays,
-            group=self.group,
+            group=self.group if self.group in kept.labels else None,
             notes=kept.notes,
         )
 

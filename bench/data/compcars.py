@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -20,6 +21,7 @@ VIEWPOINTS = ["front", "rear", "side", "front-side", "rear-side"]  # 1 to 5 of t
 SEEN = "front-side"  # the view that OOD training sees: the most frequent one
 STEPS = ("side", "front", "rear-side", "rear")  # the others, from the smallest turn away from it to the largest
 LISTS = {"train_test_split/classification/train.txt": 0, "train_test_split/classification/test.txt": 2}
+PICTURE = re.compile(r"\w+/\w+/\w+/[\w-]+\.jpg")  # make/model/year/name
 NO_BOX = (np.nan, np.nan, np.nan, np.nan)
 
 
@@ -35,7 +37,8 @@ class CompCars(Photos):
 
     def scan(self, root: Path) -> Listing:
         """The pictures of the official classification lists. Labels "body_type", "viewpoint", "model", "partition"."""
-        listed = [(words[0], part) for path, part in LISTS.items() for words in words_of(root / path)]
+        lists = [(words[0], part) for path, part in LISTS.items() for words in words_of(root / path)]
+        listed = [(name, part) for name, part in lists if PICTURE.fullmatch(name)]
         kept = [(name, part) for name, part in listed if (root / "image" / name).is_file()]
         type_of = {words[0]: words[-1] for words in words_of(root / "misc" / "attributes.txt")[1:]}
         types = [type_of.get(name.split("/")[1], "") for name, _ in kept]
@@ -51,8 +54,10 @@ class CompCars(Photos):
         files = [f"image/{name}" for name, _ in kept]
         odd = [file for file, (_, box) in zip(files, annotations, strict=True) if box is NO_BOX]
         vague = [file for file, body in zip(files, bodies, strict=True) if body < 0]
+        strange = [name for name, _ in lists if not PICTURE.fullmatch(name)]
         missing = [name for name in (*LISTS, "misc/attributes.txt", "label") if not (root / name).exists()]
-        missing += [f"image/{name}" for name, _ in listed if f"image/{name}" not in set(files)]
+        present = set(files)
+        missing += [f"image/{name}" for name, _ in listed if f"image/{name}" not in present]
         return Listing(
             root,
             files,
@@ -60,6 +65,7 @@ class CompCars(Photos):
             {"body_type": BODY_TYPES, "viewpoint": VIEWPOINTS, "model": models},
             boxes=np.array([box for _, box in annotations]).reshape(-1, 4),
             notes=[
+                *counted(strange, "listed names that are no make/model/year/name.jpg left out"),
                 *counted(odd, "pictures without a usable label file (whole picture, viewpoint unknown)"),
                 *counted(vague, "pictures of models without a body type (unknown there)"),
             ],

@@ -15,7 +15,7 @@ Box = Sequence[float]  # left, top, right, bottom in pixels
 Progress = Callable[[int, int, str], None]
 Result = TypeVar("Result")
 
-CHUNK = 512  # pictures in flight
+CHUNK = 128  # pictures between two reports of progress
 
 
 def decode(path: Path, size: int, box: Box | None = None, squeeze: bool = False) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -14,6 +15,7 @@ from bench.data.scan import counted, folders_in, numbered, numbers_of, pictures_
 from bench.data.splits import split_between, split_official
 
 EMOTIONS = ["surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"]  # RAF-DB's labels 1 to 7
+FRAME = re.compile(r"(S\d+)_\d+_\d+")  # subject, sequence and frame of a CK+ picture
 SPELLINGS = {"surprised": "surprise", "fearful": "fear", "disgusted": "disgust", "angry": "anger", "happy": "happiness"}
 SPELLINGS |= {"sad": "sadness", "calm": "neutral"}
 
@@ -77,12 +79,15 @@ class CkPlus(Photos):
         """Label "emotion" has contempt as an eighth class; "identity" is the subject, S005 of S005_001_00000009."""
         classes = [*EMOTIONS, "contempt"]
         known = [folder for folder in folders_in(root) if emotion_number(folder.name, classes) >= 0]
-        pictures = [path for folder in known for path in pictures_in(folder)]
+        found = [path for folder in known for path in pictures_in(folder)]
+        pictures = [path for path in found if FRAME.fullmatch(path.stem)]
         subjects, names = numbered(path.name.partition("_")[0] for path in pictures)
         emotion = [emotion_number(path.parent.name, classes) for path in pictures]
         labels = {"emotion": np.array(emotion, dtype=np.int64), "identity": subjects}
         others = [folder.name for folder in folders_in(root) if folder not in known]
+        strays = [path.name for path in found if not FRAME.fullmatch(path.stem)]
         notes = counted(others, "folders that name no emotion left out")
+        notes += counted(strays, "pictures whose name tells no subject left out")
         return Listing(root, relative(pictures, root), labels, {"emotion": classes, "identity": names}, notes=notes)
 
     def splits(self, listing: Listing) -> dict[str, Split]:

@@ -26,6 +26,7 @@ class ImageFolder(Photos):
 
     folder: ClassVar[str] = "image_folder"
     homepage: ClassVar[str] = "your own pictures"
+    group: ClassVar[str | None] = "identity"  # where that is the target; of other classes we cannot know
 
     def find_root(self, place: Place) -> Path:
         """`path`, seen from the data root if there is one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,24 +11,30 @@ import numpy as np
 
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
+DIGITS = re.compile(r"([0-9]+)")
+
+
+def picture_names(folder: Path, suffixes: tuple[str, ...] = PICTURES) -> list[str]:
+    """The names of the picture files right in `folder`, s2 before s10. Hidden files and other files are left out."""
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.name.lower().endswith(suffixes) and entry.is_file()]
+    return sorted((name for name in names if name[0] != "."), key=natural)
+
 
 def pictures_in(folder: Path, suffixes: tuple[str, ...] = PICTURES) -> list[Path]:
-    """The picture files right in `folder`, by name (s2 before s10). Hidden files and other files are left out."""
-    return [path for path in _sorted(folder) if path.suffix.lower() in suffixes and path.is_file()]
+    """The picture files right in `folder`, in the order of `picture_names`."""
+    return [folder / name for name in picture_names(folder, suffixes)]
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """The folders right in `folder`, by name (s2 before s10). Hidden ones are left out."""
-    return [path for path in _sorted(folder) if path.is_dir()]
-
-
-def _sorted(folder: Path) -> list[Path]:
-    return sorted((path for path in folder.iterdir() if path.name[0] != "."), key=lambda path: natural(path.name))
+    """The folders right in `folder`, s2 before s10. Hidden ones are left out."""
+    found = (path for path in folder.iterdir() if path.name[0] != "." and path.is_dir())
+    return sorted(found, key=lambda path: natural(path.name))
 
 
 def natural(name: str) -> list[tuple[int, str]]:
     """A sorting key that puts s2 before s10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in DIGITS.split(name)]
 
 
 def relative(paths: Iterable[Path], root: Path) -> list[str]:
@@ -53,13 +60,10 @@ def words_of(path: Path) -> list[list[str]]:
 
 def numbers_of(path: Path) -> tuple[dict[str, int], list[str]]:
     """A list of lines "name number" as name -> number, and notes on lines that are not of this form."""
-    listed, odd = {}, []
-    for words in words_of(path):
-        if len(words) == 2 and words[1].lstrip("-").isdecimal():
-            listed[words[0]] = int(words[1])
-        else:
-            odd.append(" ".join(words)[:40])
-    return listed, counted(odd, f"lines of {path.name} not understood")
+    rows = words_of(path)
+    good = [words for words in rows if len(words) == 2 and words[1].isdecimal()]
+    odd = [" ".join(words)[:40] for words in rows if len(words) != 2 or not words[1].isdecimal()]
+    return {name: int(number) for name, number in good}, counted(odd, f"lines of {path.name} not understood")
 
 
 def counted(names: list[str], what: str) -> list[str]:
