@@ -26,9 +26,8 @@ def test_gender_from_files_to_score(tmp_path):
         (tmp_path / "face.png").replace(target)
     picture(tmp_path / "utkface" / "61_1_20170109150557335.jpg.chip.jpg")  # gender unknown: pre-training alone
     data = UtkFace().load(place(tmp_path, tmp_path, size=planted.SIZE))
-    run = planted.run(tmp_path)
-    assert main_value(Label().evaluate(planted.Planted(2), data, run)) == 1.0
-    assert 0.2 < main_value(Label().evaluate(planted.Noise(), data, run)) < 0.8
+    assert main_value(Label().evaluate(planted.Planted(2), data, planted.run(tmp_path))) == 1.0
+    assert 0.2 < main_value(Label().evaluate(planted.Noise(), data, planted.run(tmp_path))) < 0.8
     assert len(np.concatenate(list(data.split("gender").values()))) == 201
 
 
