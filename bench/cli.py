@@ -99,7 +99,7 @@ plan_options = _options(
 )
 
 
-def _settings(options: dict[str, Any]) -> Settings:
+def plan_settings(options: dict[str, Any]) -> Settings:
     from bench.config import load_profile
     from bench.plan import Settings
 
@@ -118,7 +118,7 @@ def _settings(options: dict[str, Any]) -> Settings:
     )
 
 
-def _cells(options: dict[str, Any], settings: Settings) -> list[Any]:
+def plan_cells(options: dict[str, Any], settings: Settings) -> list[Any]:
     from bench.plan import make_cells, parse_seeds
 
     seeds = parse_seeds(options["seeds"]) if options["seeds"] else settings.profile.seeds
@@ -147,8 +147,8 @@ def run(cluster: Cluster, jobs: int | None, retry_skipped: bool, **options: Any)
 
     from bench.main_job import run_benchmark
 
-    settings = _settings(options)
-    cells = _cells(options, settings)
+    settings = plan_settings(options)
+    cells = plan_cells(options, settings)
     sys.exit(
         run_benchmark(
             Console(),
@@ -174,8 +174,8 @@ def plan(**options: Any) -> None:
     from bench.plan import estimate_minutes, make_jobs, states, summary
     from bench.store import SHIPPED, Store
 
-    settings = _settings(options)
-    cells = _cells(options, settings)
+    settings = plan_settings(options)
+    cells = plan_cells(options, settings)
     store = Store(settings.out, (SHIPPED,))
     found = states(cells, store, options["keep_stale"])
     counts = summary(cells, found)
@@ -226,24 +226,6 @@ def list_command(kind: str, plugins: tuple[Path, ...], data_root: Path | None, c
 
     for line in list_plugins(Registry(plugins), kind, data_root or default_data_root()):
         click.echo(line)
-
-
-@main.command()
-@out_option
-def report(out: Path | None) -> None:
-    """Make tables and figures again, from records alone.
-
-    \b
-    python -m bench report --out results/laptop
-    """
-    from rich.console import Console
-
-    from bench.report import print_summary, write_report
-    from bench.store import SHIPPED, Store
-
-    store = Store((out or Path("results/laptop")).resolve(), (SHIPPED,))
-    write_report(store, store.out / "report")
-    print_summary(Console(), store)
 
 
 @main.command()

@@ -83,7 +83,7 @@ def _conclude(console: Console, store: Store, cells: list[Cell], problems: list[
     from bench.report import print_summary, write_report
 
     folder: Path = store.out / "report"
-    if worked or not (folder / "results.md").exists():
+    if worked or not (folder / "index.html").exists():
         write_report(store, folder)
     print_summary(console, store)
     failed = [r for cell in cells if (r := store.record(cell.key)) is None or r["status"] == "failed"]

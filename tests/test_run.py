@@ -89,7 +89,9 @@ def test_planted_features_win_and_noise_is_at_chance(finished):
         noise = main_score(found["noise", task])
         assert noise["low"] <= noise["chance"] <= noise["high"]
     assert "planted" in output and "noise" in output
-    assert {"results.md", "results.csv", "results.tex"} <= {p.name for p in (folder / "out" / "report").iterdir()}
+    report = folder / "out" / "report"
+    assert {"results_face.md", "results_face.csv", "results_face.tex"} <= {p.name for p in (report / "tables").iterdir()}
+    assert (report / "index.html").is_file()
 
 
 def test_nothing_to_do_is_quick_and_shows_the_same_table(finished):
