@@ -11,4 +11,6 @@ METHODS = {
     "simclr": "methods.simclr:SimCLR",
     "supervised": "methods.supervised:Supervised",
     "timm": "methods.timm:Timm",
+    "stylegan_inversion": "methods.stylegan_inversion:StyleGANInversion",
+    "random_init": "methods.random_init:RandomInit",
 }

@@ -9,8 +9,10 @@ from sklearn.decomposition import PCA as SklearnPCA
 from training import assert_batch_independent, build, fitted, pretraining
 
 from methods.pca import PCA
+from methods.pdr.method import PDR
 from methods.pixels import Pixels
 from methods.random_features import RandomFeatures
+from methods.random_init import RandomInit
 
 
 def test_pca_spans_the_same_space_as_scikit_learn():
@@ -36,9 +38,9 @@ def test_pca_is_deterministic_and_survives_fewer_images_than_components():
     assert not a.components[8:].any()
 
 
-@pytest.mark.parametrize("method", [Pixels(size=8), PCA(components=4), RandomFeatures(width=4)])
+@pytest.mark.parametrize("method", [Pixels(size=8), PCA(components=4), RandomFeatures(width=4), RandomInit(nf=4)])
 def test_features_do_not_depend_on_the_batch(method):
-    data = pretraining()
+    data = pretraining(size=32)
     encoder, _ = fitted(method, data)
     assert_batch_independent(encoder, data.val)
 
@@ -57,3 +59,11 @@ def test_random_features_follow_the_seed():
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
     assert a.shape == (2, 64)
+
+
+def test_random_init_is_where_pdr_starts():
+    data = pretraining(size=32)
+    encoder, run = fitted(RandomInit(nf=4), data)
+    start = build(PDR(nf=4), 32)
+    assert torch.equal(encoder.represent(data.val[:]), start.represent(data.val[:]))
+    assert run.facts["optimiser_steps"] == 0

@@ -99,7 +99,7 @@ class Generator(nn.Module):
     ) -> Tensor:
         """Style space -> image. `taps`, if given, receives each layer's output before and after noise and activation.
 
-        For to-RGB layers both are the image so far.
+        For to-RGB layers both are the map they read.
         """
         x = self.input.input.expand(len(styles[0]), -1, -1, -1)
         image = torch.zeros(())
@@ -108,7 +108,7 @@ class Generator(nn.Module):
             if isinstance(layer, ToRGB):
                 colours = layer.conv(x, style) + layer.bias
                 image = colours if layer is self.to_rgb1 else colours + upsample(image, layer.upsample.kernel)
-                before = after = image
+                before = after = x
             else:
                 noise = None if fresh_noise else getattr(self.noises, f"noise_{convolutions}")
                 convolutions += 1

@@ -22,17 +22,15 @@ def fir_kernel(gain: float = 1.0) -> Tensor:
 
 def fir(x: Tensor, kernel: Tensor, pad: tuple[int, int], down: int = 1) -> Tensor:
     """Pad (B, C, H, W) by `pad` before and after both axes, filter every channel, keep every `down`-th pixel."""
-    b, c, h, w = x.shape
-    x = F.pad(x.reshape(b * c, 1, h, w), (*pad, *pad))
-    x = F.conv2d(x, kernel[None, None], stride=down)  # the kernel is symmetric: no need to flip it
-    return x.view(b, c, *x.shape[-2:])
+    channels = x.shape[1]
+    each = kernel.expand(channels, 1, 4, 4)  # symmetric: no need to flip it
+    return F.conv2d(F.pad(x, (*pad, *pad)), each, stride=down, groups=channels)
 
 
 def upsample(x: Tensor, kernel: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, C, 2H, 2W): zeros in between, then the filter (of sum 4)."""
-    b, c, h, w = x.shape
-    x = F.conv_transpose2d(x.reshape(b * c, 1, h, w), kernel[None, None], stride=2, padding=1)
-    return x.view(b, c, 2 * h, 2 * w)
+    channels = x.shape[1]
+    return F.conv_transpose2d(x, kernel.expand(channels, 1, 4, 4), stride=2, padding=1, groups=channels)
 
 
 def leaky(x: Tensor) -> Tensor:

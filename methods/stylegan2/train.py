@@ -39,11 +39,11 @@ class PathLength(nn.Module):
         return (lengths - self.mean).square().mean()
 
 
-def gradient_penalty(discriminator: Discriminator, real: Tensor) -> Tensor:
-    """R1: the mean squared gradient norm of the discriminator at real images (B, 3, H, W)."""
+def gradient_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
+    """R1: the mean squared gradient norm of the discriminator at real examples (B, ...)."""
     real = real.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
-    return gradient.square().sum(dim=(1, 2, 3)).mean()
+    return gradient.square().flatten(1).sum(dim=1).mean()
 
 
 def resized(x: Tensor, size: int) -> Tensor:
