@@ -18,8 +18,8 @@ LIGHT_STEPS = ((35.0, 45.0), (45.0, 55.0), (55.0, 65.0), (65.0, 75.0), (75.0, 85
 YAW, ROLL = 60.0, 3.0  # uniform within +- these
 YAW_STEPS = ((60.0, 72.0), (72.0, 84.0), (84.0, 96.0), (96.0, 108.0), (108.0, 120.0))
 ELEVATION = (5.0, 30.0)
-AMBIENT, DIFFUSE = (0.3, 0.5), (0.3, 0.5)  # uniform; their sum stays <= 1, so no pixel is clipped
-SHIFT = (0.005, 0.005, 0.02)  # translations, uniform within +- these (the picture is 0.175 wide at distance 1)
+AMBIENT, DIFFUSE = (0.1, 0.25), (0.6, 0.75)  # uniform; their sum stays <= 1, so no pixel is clipped
+SHIFT = (0.005, 0.005, 0.012)  # translations, uniform within +- these; the picture is 0.175 wide at depth 1
 
 # Ground colours: asphalt, concrete, sand, grass, earth, snow.
 _GROUND = np.array([[0.3, 0.3, 0.31], [0.58, 0.57, 0.54], [0.72, 0.62, 0.45], [0.3, 0.42, 0.2], [0.42, 0.32, 0.24],

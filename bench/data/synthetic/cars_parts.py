@@ -77,34 +77,22 @@ def _add_cabin(mesh: MeshBuilder, body: Body, paint: dict[str, np.ndarray]) -> N
         colour, part = (paint["glass"], "window") if k % 2 else (paint["roof"], "body")
         mesh.sides(points, colour, part)
 
-    pane_rows, frame_rows = (
-        column(_SCREEN_SILL, 0.35, 0.65, _SCREEN_LINTEL),
-        column(0, _SCREEN_SILL, 0.35, 0.65, _SCREEN_LINTEL, 1),
-    )
-    pane_columns = row(-_PANE, -0.45, 0, 0.45, _PANE)
-    for s, keep in ((0.0, lambda points: points), (1.0, closed)):
-        mesh.grid(keep(cabin.across(s, pane_rows, pane_columns)), paint["glass"], "window")
-        mesh.sides(keep(cabin.across(s, frame_rows, row(_PANE, 1))), paint["roof"], "body")
-        for rows in (frame_rows[:, :2], frame_rows[:, -2:]):
-            mesh.grid(keep(cabin.across(s, rows, pane_columns)), paint["roof"], "body")
+    rows = column(0, _SCREEN_SILL, 0.35, 0.65, _SCREEN_LINTEL, 1)
+    columns = row(-_PANE, -0.45, 0, 0.45, _PANE)
+    for s, keep in ((0.0, np.asarray), (1.0, closed)):
+        mesh.grid(keep(cabin.across(s, rows[:, 1:-1], columns)), paint["glass"], "window")
+        mesh.sides(keep(cabin.across(s, rows, row(_PANE, 1))), paint["roof"], "body")
+        for edge in (rows[:, :2], rows[:, -2:]):
+            mesh.grid(keep(cabin.across(s, edge, columns)), paint["roof"], "body")
     roof = cabin.across(between(0.0, 1.0, 7), 1.0, column(-1, -0.8, -0.4, 0, 0.4, 0.8, 1))
     mesh.grid(closed(roof), paint["roof"], "body")
 
 
-def _window_edges(m: SimpleNamespace) -> list[np.ndarray]:
+def _window_edges(m: SimpleNamespace) -> tuple[Values, ...]:
     """s of pillar and window edges in turn: A pillar, first window, B pillar, second, C pillar, third, D pillar."""
     panelled, third = m.panelled > 0.5, (m.third_window > 0) & (m.panelled <= 0.5)
     b, c = m.pillar_b, np.where(panelled, m.pillar_b + 0.02, m.pillar_c)
-    return [
-        0 * b,
-        0 * b + 0.05,
-        b - 0.02,
-        b + 0.02,
-        c,
-        np.where(third, c + 0.035, 1),
-        np.where(third, 0.94, 1),
-        0 * b + 1,
-    ]
+    return 0.0, 0.05, b - 0.02, b + 0.02, c, np.where(third, c + 0.035, 1), np.where(third, 0.94, 1), 1.0
 
 
 def _add_wheels(mesh: MeshBuilder, body: Body, paint: dict[str, np.ndarray]) -> None:
@@ -115,9 +103,8 @@ def _add_wheels(mesh: MeshBuilder, body: Body, paint: dict[str, np.ndarray]) -> 
         """Points (B, rings, angles, 3): radii in wheel radii, depths in metres inwards from the tyre's outer face."""
         radius = m.wheel_radius * radii
         across = m.width / 2 + 0.025 - depths
-        return np.stack(
-            np.broadcast_arrays(across, -m.wheel_radius - radius * np.sin(angles), axle + radius * np.cos(angles)), -1
-        )
+        down, along = -m.wheel_radius - radius * np.sin(angles), axle + radius * np.cos(angles)
+        return np.stack(np.broadcast_arrays(across, down, along), -1)
 
     around = row(*np.linspace(0, 2 * np.pi, 2 * sectors + 1))
     radii, depths = column(0.64, 0.72, 0.93, 1, 1, 0.9, 0), column(0.02, 0, 0, 0.03, 0.2, 0.22, 0.22)
@@ -142,11 +129,9 @@ def _add_boxes(mesh: MeshBuilder, body: Body, paint: dict[str, np.ndarray]) -> N
     mesh.boxes(place, (0.04 * has, m.rails + 0.02 * has, span * has), paint["trim"], "trim")
 
     has, tail = np.sign(m.spoiler), 0.965 * m.length
-    wing = (0.42 * m.width * has, 0.035 * has, 0.22 * has)
+    wing, strut = (0.42 * m.width * has, 0.035 * has, 0.22 * has), (0.05 * has, m.spoiler, 0.1 * has)
     mesh.boxes((0.21 * m.width, m.deck + m.spoiler, tail), wing, paint["paint"], "body")
-    mesh.boxes(
-        (0.28 * m.width, m.deck + m.spoiler / 2, tail), (0.05 * has, m.spoiler, 0.1 * has), paint["trim"], "trim"
-    )
+    mesh.boxes((0.28 * m.width, m.deck + m.spoiler / 2, tail), strut, paint["trim"], "trim")
 
     has = 1 - m.roof
     for s, height in ((0.56, 0.14), (0.7, 0.06)):

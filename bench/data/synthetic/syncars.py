@@ -35,7 +35,7 @@ class SynCars(Source):
 
     cars: int = 640
     images_per_car: int = 8
-    ood_per_step: int = 200  # test pictures rendered again at each of the 2 x 5 out-of-distribution steps
+    ood_per_step: int = 400  # test pictures rendered again at each of the 2 x 5 out-of-distribution steps
     seed: int = 0
 
     def fingerprint(self, place: Place) -> str:
