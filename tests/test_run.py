@@ -90,7 +90,8 @@ def test_planted_features_win_and_noise_is_at_chance(finished):
         assert noise["low"] <= noise["chance"] <= noise["high"]
     assert "planted" in output and "noise" in output
     report = folder / "out" / "report"
-    assert {"results_face.md", "results_face.csv", "results_face.tex"} <= {p.name for p in (report / "tables").iterdir()}
+    tables = {path.name for path in (report / "tables").iterdir()}
+    assert {"results_face.md", "results_face.csv", "results_face.tex"} <= tables
     assert (report / "index.html").is_file()
 
 
