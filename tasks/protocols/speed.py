@@ -1,0 +1,91 @@
+"""How much is saved by serving all attributes at once: one tree and one fit against one at a time, side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bench.run import Run
+from tasks.protocols import clustering, linear
+from tasks.protocols.examples import Examples, standardise
+
+TIMED = 3  # attributes done one at a time; the time for all is theirs in proportion
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds for all attributes together, and one at a time by `what` (`timed` were run, the rest is proportion)."""
+
+    what: str
+    together: float
+    one_by_one: float
+    timed: int
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster together is."""
+        return self.one_by_one / self.together
+
+
+def measure(run: Run, examples: int = 6000, dims: int = 1024, attributes: int = 40, timed: int = TIMED) -> list[Timing]:
+    """Time Ward clustering and tuned linear heads on made-up features that tell something of every attribute.
+
+    One at a time: scikit-learn's Ward clustering for each attribute, as published; for the heads, this program's solver
+    with a single head, and scikit-learn's LogisticRegression at the same strengths.
+    """
+    train, val = _made_up(examples, dims, attributes, run)
+    facts = Run(run.seed, run.scratch, run.device)  # what is chosen here concerns nobody
+
+    from sklearn.cluster import AgglomerativeClustering
+
+    def heads(columns: list[int]) -> None:
+        linear.fit_tuned(_only(train, columns), _only(val, columns), len(columns), facts)
+
+    tree = _seconds(lambda: clustering.cut(clustering.ward_tree(train.features), 2))
+    one_tree = _seconds(lambda: AgglomerativeClustering(2, linkage="ward").fit(train.features))
+    together = _seconds(heads, [(list(range(attributes)),)])
+    own = _seconds(heads, [([i],) for i in range(timed)])
+    usual = _seconds(_scikit_learn_head, [(_only(train, [i]), _only(val, [i])) for i in range(timed)])
+    return [
+        Timing("Ward clustering, scikit-learn", tree, one_tree * attributes, 1),
+        Timing("linear heads, same solver", together, own * attributes / timed, timed),
+        Timing("linear heads, scikit-learn", together, usual * attributes / timed, timed),
+    ]
+
+
+def _only(part: Examples, columns: list[int]) -> Examples:
+    return replace(part, labels=part.labels[:, columns])
+
+
+def _scikit_learn_head(train: Examples, val: Examples) -> None:
+    """One attribute's logistic regression at every strength, the best on validation kept."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+
+    x, x_val = standardise(train.features, val.features)
+    y, y_val = train.labels[:, 0], val.labels[:, 0]
+    models = (LogisticRegression(C=1 / (s * len(x)), max_iter=linear.ITERATIONS).fit(x, y) for s in linear.STRENGTHS)
+    min(models, key=lambda model: log_loss(y_val, model.predict_proba(x_val)))
+
+
+def _seconds(function: Callable[..., object], calls: Sequence[tuple[object, ...]] = ((),)) -> float:
+    """Of calling `function` with each of these arguments in turn."""
+    start = time.perf_counter()
+    for arguments in calls:
+        function(*arguments)
+    return time.perf_counter() - start
+
+
+def _made_up(n: int, dims: int, attributes: int, run: Run) -> tuple[Examples, Examples]:
+    """Train and val: features of 64 hidden causes in noise; attributes depend on the causes, not without error."""
+    rng = run.rng("speed")
+    causes = rng.standard_normal((n + n // 4, 64))
+    features = causes @ rng.standard_normal((64, dims)) / 8 + rng.standard_normal((len(causes), dims))
+    logits = causes @ rng.standard_normal((64, attributes)) / 4 + rng.standard_normal(attributes)
+    labels = (logits > rng.logistic(size=logits.shape)).astype(np.int8)
+    rows = np.arange(len(causes))
+    whole = Examples(rows, features.astype(np.float32), labels, rows)
+    return whole.take(rows[:n]), whole.take(rows[n:])
