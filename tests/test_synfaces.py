@@ -1,0 +1,353 @@
+"""Rendered faces: the image model, the geometry, the labels and splits, the cache."""
+
+from __future__ import annotations
+
+import json
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.api import BadInput, Place
+from bench.data.synthetic import faces_draw as draw
+from bench.data.synthetic import synfaces
+from bench.data.synthetic.faces_paint import ID, MASK_CLASSES, painter
+from bench.data.synthetic.faces_shape import coordinates, faces, head_vertices
+from bench.data.synthetic.scene import place, project, render
+from bench.data.synthetic.store import content_fingerprint
+from bench.data.synthetic.synfaces import SynFaces, render_faces
+
+SMALL = SynFaces(people=5, images_per_person=5, ood_per_step=3)
+SIZE = 64
+seeds = st.integers(0, 10_000)
+
+
+def scenes(seed: int, count: int = 2) -> draw.Table:
+    """`count` scenes of as many random people."""
+    return draw.draw_pictures(draw.draw_people(count, seed), 1, seed) | {"scene": np.arange(count)}
+
+
+def rendered(table: draw.Table, view: np.ndarray | None = None, light: np.ndarray | None = None, mirror: bool = False, background=0.0):
+    """Images and maps without sensor noise, on a plain background, seen and lit as given."""
+    factors = {name: torch.as_tensor(column, dtype=torch.float32) for name, column in table.items()}
+    heads = (head_vertices(factors) + torch.tensor([0, synfaces.LIFT, 0])) * synfaces.SCALE
+    vertices = place(heads, torch.as_tensor(draw.view_of(table) if view is None else view))
+    if mirror:
+        vertices = vertices * torch.tensor([-1.0, 1, 1])
+    lights = torch.as_tensor(draw.light_of(table) if light is None else light)
+    behind = torch.full((len(vertices), SIZE, SIZE, 3), background)
+    return render(vertices, faces(), painter(factors), torch.zeros(0, dtype=torch.uint8), lights, behind, SIZE)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return SMALL.load(Place(SIZE, tmp_path_factory.mktemp("cache"), None))
+
+
+# ------------------------------------------------------------------------------------------------- pictures and maps
+
+
+@settings(max_examples=5, deadline=None)
+@given(seeds)
+def test_albedo_times_shading_is_the_image(seed):
+    out, on_white = rendered(scenes(seed)), rendered(scenes(seed), background=1.0)
+    product = out["albedo"].astype(np.float32) * out["shading"].astype(np.float32)[..., None]
+    whole = (out["images"] == on_white["images"]).all(-1)  # no sub-pixel sees the background
+    off = np.abs(product - out["images"] / 255.0)[whole]
+    assert off.max() <= 1 / 255
+    assert whole.mean() > 0.2
+
+
+@settings(max_examples=5, deadline=None)
+@given(seeds)
+def test_shading_is_ambient_plus_diffuse_times_cosine(seed):
+    table = scenes(seed)
+    out, light = rendered(table), draw.light_of(table)
+    cosine = np.einsum("bhwc,bc->bhw", out["normals"].astype(np.float32), light[:, 2:]).clip(0)
+    wanted = light[:, 0, None, None] + light[:, 1, None, None] * cosine
+    off = np.abs(wanted - out["shading"])[eroded(out["foreground"])]
+    assert np.quantile(off, 0.9) < 0.02  # sub-pixels with differing normals make the rest
+
+
+@settings(max_examples=5, deadline=None)
+@given(seeds)
+def test_normals_agree_with_depth(seed):
+    out = rendered(scenes(seed))
+    depth, inside = out["depth"].astype(np.float64), eroded(out["foreground"], 2)
+    slant = normals_from_depth(depth)
+    cosine = (slant * out["normals"].astype(np.float64)).sum(-1)
+    steps = np.abs(np.diff(depth, axis=2, prepend=depth[:, :, :1])) + np.abs(np.diff(depth, axis=1, prepend=depth[:, :1]))
+    smooth = inside & (steps < 0.004)  # not across an edge where one part hides another
+    angle = np.degrees(np.arccos(cosine[smooth].clip(-1, 1)))
+    assert smooth.sum() > 1000
+    assert np.median(angle) < 8
+    assert (out["normals"][out["foreground"]][:, 2] > 0).mean() > 0.98  # away from the camera
+
+
+@settings(max_examples=5, deadline=None)
+@given(seeds)
+def test_mask_depth_and_image_are_aligned(seed):
+    out = rendered(scenes(seed))
+    assert ((out["mask"] > 0) == out["foreground"]).all()
+    assert ((out["depth"] > 0) == out["foreground"]).all()
+    assert (out["depth"][out["foreground"]] > 0.9).all()
+    assert (out["depth"][out["foreground"]] < 1.1).all()
+    assert (np.abs(np.linalg.norm(out["normals"][out["foreground"]].astype(float), axis=-1) - 1) < 2e-3).all()
+    ring = ~eroded(out["foreground"]) & out["foreground"]
+    outside = ~dilated(out["foreground"])
+    assert (out["images"][outside] == 0).all()  # black background
+    assert (out["images"][eroded(out["foreground"])].max(-1) > 0).all()
+    assert ring.any()
+
+
+@settings(max_examples=4, deadline=None)
+@given(seeds)
+def test_mirrored_scene_is_the_mirrored_image(seed):
+    table = scenes(seed)
+    flipped = draw.light_of(table) * np.array([1, 1, -1, 1, 1], dtype=np.float32)
+    plain, mirrored = rendered(table), rendered(table, light=flipped, mirror=True)
+    for name, tolerance in {"images": 2, "depth": 1e-4, "shading": 0.01}.items():
+        off = np.abs(plain[name].astype(float) - mirrored[name][:, :, ::-1].astype(float))
+        assert (off > tolerance).mean() < 0.002, name  # rounding decides a few sub-pixels on edges
+    turned = mirrored["normals"][:, :, ::-1].astype(float) * [-1, 1, 1]
+    assert (np.abs(plain["normals"] - turned) > 0.02).mean() < 0.002
+
+
+def test_light_comes_from_where_the_label_says():
+    table = scenes(3)
+    view = np.zeros((2, 6), dtype=np.float32)
+    rightwards = np.array([[0.2, 0.6, math.sin(1), 0, math.cos(1)]] * 2, dtype=np.float32)  # travels to the right
+    shading = rendered(table, view, rightwards)["shading"].astype(float)
+    assert shading[:, 24:40, :32].sum() > 1.2 * shading[:, 24:40, 32:].sum()
+
+
+def test_positive_yaw_and_translation_move_the_face_as_the_view_says():
+    table = scenes(4)
+    moved = np.zeros((2, 6), dtype=np.float32)
+    moved[:, 3] = 0.02  # to the right
+    columns = np.arange(SIZE)
+    centre = [(rendered(table, v)["foreground"].sum(1) * columns).sum(1) / rendered(table, v)["foreground"].sum((1, 2))
+              for v in (0 * moved, moved)]  # fmt: skip
+    pixels = 0.02 * (SIZE - 1) / 2 / math.tan(math.radians(5))
+    assert np.allclose(centre[1] - centre[0], pixels, atol=0.3 * pixels)  # the shoulders leave the picture
+
+
+def test_vertices_project_into_the_mask_of_their_part():
+    """An independent check of camera and mask: the tip of the nose lies in the nose, eyes in their eyes."""
+    table = scenes(5, 8)
+    for name in ("glasses", "hat", "bangs"):
+        table[name] = table[name] * 0
+    out = rendered(table)
+    factors = {name: torch.as_tensor(column, dtype=torch.float32) for name, column in table.items()}
+    heads = (head_vertices(factors) + torch.tensor([0, synfaces.LIFT, 0])) * synfaces.SCALE
+    screen = project(place(heads, torch.as_tensor(draw.view_of(table))), SIZE)
+    places = coordinates()[0][: 57 * 54]  # the head's vertices
+    for u, v, part in ((0.0, 0.36, "nose"), (0.31, 0.02, "l_eye"), (-0.31, 0.02, "r_eye")):
+        front = places[:, 2] > 0
+        vertex = ((places[:, 0] - u) ** 2 + (places[:, 1] - v) ** 2 + 9.0 * ~front).argmin()
+        x, y = screen[:, vertex, :2].round().long().unbind(-1)
+        near = [(out["mask"][i, y[i] - 2 : y[i] + 3, x[i] - 2 : x[i] + 3] == ID[part]).any() for i in range(8)]
+        assert np.mean(near) >= 0.8, part
+
+
+# ------------------------------------------------------------------------------------------------------------ factors
+
+
+def test_emotions_differ_from_neutral_in_the_picture():
+    table = {name: np.repeat(column[:1], 7, 0) for name, column in scenes(7).items()}
+    for unit in draw.UNITS:
+        table[unit] = np.array([draw.PROTOTYPES[emotion].get(unit, 0) for emotion in draw.EMOTIONS], dtype=float)
+    images = rendered(table)["images"].astype(float)
+    apart = np.abs(images[:, None] - images[None]).mean((2, 3, 4))
+    assert (apart[~np.eye(7, dtype=bool)] > 0.3).all()
+
+
+def test_attributes_are_balanced_and_follow_the_factors():
+    table, splits = SynFaces().tables()
+    labels = draw.labels_of(table)
+    ordinary = np.concatenate(list(splits["default"].values()))
+    share = labels["attributes"][ordinary].mean(0)
+    assert len(draw.ATTRIBUTES) >= 24
+    assert {n: s for n, s in zip(draw.ATTRIBUTES, share, strict=True) if not 0.1 <= s <= 0.9} == {}
+    glasses = labels["attributes"][:, list(draw.ATTRIBUTES).index("Eyeglasses")]
+    assert (glasses == table["glasses"]).all()
+    assert np.bincount(labels["emotion"][ordinary]).min() >= len(ordinary) // 7 - 200  # dealt out evenly
+
+
+def test_eyeglasses_and_hats_are_seen_where_labelled():
+    table = scenes(9, 8)
+    table["hat"], table["glasses"] = np.arange(8) % 2, np.arange(8) // 4
+    masks = rendered(table)["mask"]
+    assert ((masks == ID["hat"]).sum((1, 2)) > 30).tolist() == (np.arange(8) % 2 == 1).tolist()
+    assert ((masks == ID["eye_g"]).sum((1, 2)) > 20).tolist() == (np.arange(8) >= 4).tolist()
+
+
+def test_all_nineteen_mask_classes_occur():
+    masks = render_faces(scenes(1, 40), SIZE, 0)["mask"]
+    assert set(np.unique(masks)) == set(range(len(MASK_CLASSES)))
+
+
+# ------------------------------------------------------------------------------------------------------------- splits
+
+
+def test_splits_are_disjoint_in_people_and_cover_the_set():
+    table, splits = SynFaces(people=30, images_per_person=6, ood_per_step=10).tables()
+    people = {part: set(table["identity"][rows]) for part, rows in splits["default"].items()}
+    assert not people["train"] & people["test"]
+    assert not people["train"] & people["val"]
+    assert not people["val"] & people["test"]
+    assert sum(map(len, splits["default"].values())) == 180
+    assert set(table["identity"][splits["identity"]["train"]]) == people["test"]
+    assert set(table["identity"][splits["identity"]["test"]]) == people["test"]
+    assert not set(splits["identity"]["train"]) & set(splits["identity"]["test"])
+    assert set(splits["pretrain"]) == {"train", "val"}
+
+
+@pytest.mark.parametrize(
+    ("target", "column", "limit", "steps"),
+    [
+        ("ood_lighting", "light_angle", draw.LIGHT_ANGLE, draw.LIGHT_STEPS),
+        ("ood_viewpoint", "yaw", draw.YAW, draw.YAW_STEPS),
+    ],
+)
+def test_steps_move_one_factor_beyond_training_and_nothing_else(target, column, limit, steps):
+    table, splits = SynFaces(people=30, images_per_person=6, ood_per_step=10).tables()
+    split = splits[target]
+    assert np.abs(table[column][split["train"]]).max() <= limit
+    for number, (low, high) in enumerate(steps, 1):
+        rows = split[f"step_{number}"]
+        moved = np.abs(table[column][rows])
+        assert ((moved >= low) & (moved <= high)).all()
+        for name in table:
+            same = (table[name][rows] == table[name][split["test"]]).all()
+            assert same != (name == column), name
+
+
+# -------------------------------------------------------------------------------------------------------------- cache
+
+
+def test_the_data_set_has_what_it_promises(data):
+    count = 25 + 2 * 5 * 3
+    assert data.images.shape == (count, SIZE, SIZE, 3)
+    assert isinstance(data.images, np.memmap)
+    assert all(len(values) == count for values in [*data.labels.values(), *data.maps.values()])
+    assert set(data.maps) == {"mask", "depth", "normals", "albedo", "shading", "foreground"}
+    assert data.labels["light"].shape == (count, 5)
+    assert np.allclose(np.linalg.norm(data.labels["light"][:, 2:], axis=1), 1, atol=1e-5)
+    for name in ("shape", "albedo", "expression", "light", "view"):
+        assert len(data.classes[name]) == data.labels[name].shape[1]
+    assert len(data.classes["attributes"]) == data.labels["attributes"].shape[1]
+    assert data.classes["emotion"] == "surprise fear disgust happiness sadness anger neutral".split()
+
+
+def test_rendering_again_gives_the_same_bytes(data, tmp_path):
+    steps = []
+    again = SMALL.load(Place(SIZE, tmp_path, None, lambda done, total, what: steps.append((done, total))))
+    assert np.array_equal(data.images, again.images)
+    assert all(np.array_equal(data.maps[name], again.maps[name]) for name in data.maps)
+    assert steps[-1] == (len(data.images), len(data.images))
+    assert data.fingerprint == again.fingerprint
+
+
+def test_bytes_do_not_depend_on_torch_threads(data):
+    table, _ = SMALL.tables()
+    rows = {name: column[:16] for name, column in table.items()}
+    with ThreadPoolExecutor(1, initializer=lambda: torch.set_num_threads(1)) as pool:
+        alone = pool.submit(render_faces, rows, SIZE, SMALL.seed).result()
+    assert np.array_equal(alone["images"], data.images[:16])
+
+
+def test_two_processes_worth_of_loads_render_once(tmp_path, monkeypatch):
+    calls = []
+    original = synfaces.render_faces
+    monkeypatch.setattr(synfaces, "render_faces", lambda *a: calls.append(1) or original(*a))
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: SMALL.load(Place(32, tmp_path, None)), range(2)))
+    assert np.array_equal(both[0].images, both[1].images)
+    assert len(calls) == 1  # 55 pictures of 32 pixels are one chunk
+
+
+def test_an_interrupted_rendering_starts_over(tmp_path, monkeypatch):
+    original = synfaces.render_faces
+
+    def killed(table, size, seed):
+        if table["scene"][0] > 0:
+            raise KeyboardInterrupt
+        return original(table, size, seed)
+
+    monkeypatch.setattr(synfaces, "render_faces", killed)
+    with pytest.raises(KeyboardInterrupt):
+        SMALL.load(Place(SIZE, tmp_path, None))
+    assert not [path for path in tmp_path.iterdir() if path.is_dir() and not path.name.endswith(".unfinished")]
+    monkeypatch.setattr(synfaces, "render_faces", original)
+    data = SMALL.load(Place(SIZE, tmp_path, None))
+    assert data.images.std(axis=(1, 2, 3)).min() > 0  # no row was left empty
+    assert not list(tmp_path.glob("*.unfinished"))
+
+
+def test_fingerprint_follows_settings_size_and_seed(tmp_path):
+    place_64, place_32 = Place(64, tmp_path, None), Place(32, tmp_path, None)
+    prints = {SynFaces().fingerprint(place_64), SynFaces().fingerprint(place_32), SynFaces(seed=1).fingerprint(place_64),
+              SynFaces(people=201).fingerprint(place_64)}  # fmt: skip
+    assert len(prints) == 4
+    assert SynFaces().fingerprint(place_64) in prints
+
+
+def test_content_fingerprint_covers_every_file(data, tmp_path):
+    again = SMALL.load(Place(SIZE, tmp_path, None))
+    folder = next(path for path in tmp_path.iterdir() if path.is_dir())
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert set(manifest["files"]) == {path.name for path in folder.glob("*.npy")}
+    assert manifest["content"] == content_fingerprint(Place(SIZE, tmp_path, None), "synfaces", again.fingerprint)
+    other = SynFaces(people=5, images_per_person=5, ood_per_step=3, seed=1)
+    different = other.load(Place(SIZE, tmp_path, None))
+    assert content_fingerprint(Place(SIZE, tmp_path, None), "synfaces", different.fingerprint) != manifest["content"]
+
+
+@pytest.mark.parametrize("size", [32, 128])
+def test_other_sizes_show_the_same_scene(data, size):
+    table, _ = SMALL.tables()
+    image = render_faces({name: column[:1] for name, column in table.items()}, size, 0)["images"][0].astype(float)
+    small = data.images[0].astype(float)
+    if size == 128:
+        image = image.reshape(64, 2, 64, 2, 3).mean((1, 3))
+    else:
+        small = small.reshape(32, 2, 32, 2, 3).mean((1, 3))
+    assert np.abs(image - small).mean() < 8
+
+
+def test_too_small_settings_are_refused(tmp_path):
+    with pytest.raises(BadInput, match="people"):
+        SynFaces(people=2).load(Place(SIZE, tmp_path, None))
+
+
+# ------------------------------------------------------------------------------------------------------------- helpers
+
+
+def eroded(mask: np.ndarray, times: int = 1) -> np.ndarray:
+    """(B, H, W) without its outermost pixels (8-neighbourhood)."""
+    for _ in range(times):
+        padded = np.pad(mask, ((0, 0), (1, 1), (1, 1)))
+        near = [padded[:, i : i + mask.shape[1], j : j + mask.shape[2]] for i in range(3) for j in range(3)]
+        mask = np.logical_and.reduce(near)
+    return mask
+
+
+def dilated(mask: np.ndarray) -> np.ndarray:
+    return ~eroded(~mask)
+
+
+def normals_from_depth(depth: np.ndarray) -> np.ndarray:
+    """(B, H, W, 3): cross product of central differences of the back-projected pixel grid (borders are wrong)."""
+    size = depth.shape[1]
+    focal = (size - 1) / 2 / math.tan(math.radians(5))
+    line = (np.arange(size) - (size - 1) / 2) / focal
+    points = np.stack([line * depth, line[:, None] * depth, depth], -1)
+    across, down = np.gradient(points, axis=2), np.gradient(points, axis=1)
+    normal = np.cross(across, down)
+    return normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12)
