@@ -227,6 +227,7 @@ class Method:
 
     def fit(self, encoder: Encoder, data: Pretraining, run: Run) -> None:
         """Train `encoder` in place. Nothing to do for methods that do not learn."""
+        run.facts.update(images_seen=0, optimiser_steps=0)
 
 
 # ------------------------------------------------------------------------------------------------------------- tasks

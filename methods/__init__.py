@@ -13,4 +13,5 @@ METHODS = {
     "timm": "methods.timm:Timm",
     "stylegan_inversion": "methods.stylegan_inversion:StyleGANInversion",
     "random_init": "methods.random_init:RandomInit",
+    "retrieve_in_style": "methods.retrieve_in_style:RetrieveInStyle",
 }

@@ -17,6 +17,6 @@ class RandomInit(PDR):
 
     family: ClassVar[str] = "reference"
 
-    def fit(self, encoder: PDREncoder, data: Pretraining, run: Run) -> None:
+    def fit(self, encoder: PDREncoder, data: Pretraining, run: Run) -> None:  # type: ignore[override]
         """Leave the encoder as it was built: for the same seed, exactly where pdr starts."""
         run.facts.update(images_seen=0, optimiser_steps=0)

@@ -97,25 +97,21 @@ class Generator(nn.Module):
     def synthesise(
         self, styles: list[Tensor], fresh_noise: bool = False, taps: list[tuple[Tensor, Tensor]] | None = None
     ) -> Tensor:
-        """Style space -> image. `taps`, if given, receives each layer's output before and after noise and activation.
-
-        For to-RGB layers both are the map they read.
-        """
-        x = self.input.input.expand(len(styles[0]), -1, -1, -1)
+        """Style space -> image. `taps`, if given, receives the map each layer reads, before and after activation."""
+        x = before = self.input.input.expand(len(styles[0]), -1, -1, -1)
         image = torch.zeros(())
         convolutions = 0
         for layer, style in zip(self.layers(), styles, strict=True):
+            if taps is not None:
+                taps.append((before, x))
             if isinstance(layer, ToRGB):
                 colours = layer.conv(x, style) + layer.bias
                 image = colours if layer is self.to_rgb1 else colours + upsample(image, layer.upsample.kernel)
-                before = after = x
             else:
                 noise = None if fresh_noise else getattr(self.noises, f"noise_{convolutions}")
                 convolutions += 1
                 before = layer.conv(x, style)
-                x = after = layer.activate(layer.noise(before, noise))
-            if taps is not None:
-                taps.append((before, after))
+                x = layer.activate(layer.noise(before, noise))
         return image
 
     def forward(self, w: Tensor, fresh_noise: bool = False) -> Tensor:
