@@ -109,7 +109,7 @@ def test_contrastive_loss():
     assert raw * 0.5 / 0.07 == pytest.approx(expected["raw"], rel=1e-5)
 
 
-def published_warp(depth, view, camera, rasterizer):
+def published_warp(depth, view, camera, rasterizer, stride):
     """The published renderer: half a pixel off, and 2 x 2 pixels averaged with the background's depth of 100."""
     points = camera.project(move(camera.back_project(depth).flatten(1, 2), view))
     fine = points * points.new_tensor([2, 2, 1]) - points.new_tensor([0.5, 0.5, 0])

@@ -112,8 +112,8 @@ def _nearest_faces(vertices: Tensor, faces: Tensor, height: int, width: int) -> 
 
 def _pixels_between(least: Tensor, most: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """The first of the pixels 0 .. size-1 in [least, most], and how many they are."""
-    first = least.nan_to_num().clamp(0, size).ceil().long()
-    last = most.nan_to_num().clamp(-1, size - 1).floor().long()
+    first = least.clamp(0, size).ceil().long()
+    last = most.clamp(-1, size - 1).floor().long()
     return first, (last - first + 1).clamp(min=0)
 
 

@@ -15,17 +15,22 @@ from bench.render.raster import Rasterizer, rasterize
 
 
 def grid_faces(size: int, device: torch.device | None = None) -> Tensor:
-    """(2 (size-1)^2, 3) int64: two triangles a quad of a size x size pixel grid, vertices numbered row by row."""
+    """(2 (size-1)^2, 3) int64: two triangles a quad of a size x size grid, vertices numbered row by row."""
     index = torch.arange(size * size, device=device).reshape(size, size)
     a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
     return torch.stack((torch.stack((a, c, b), -1), torch.stack((b, c, d), -1))).reshape(-1, 3)
 
 
-def warp_depth(depth: Tensor, view: Tensor, camera: Camera, rasterizer: Rasterizer = "auto") -> Tensor:
-    """The depth map (B, H, W) as it appears under `view` (B, 6): (B, H, W), infinite where nothing is seen."""
-    points = move(camera.back_project(depth).flatten(1, 2), view)
-    faces = grid_faces(camera.size, depth.device)
-    return rasterize(camera.project(points), faces, camera.size, camera.size, rasterizer).depth
+def warp_depth(depth: Tensor, view: Tensor, camera: Camera, rasterizer: Rasterizer = "auto", stride: int = 1) -> Tensor:
+    """The depth map (B, H, W) as it appears under `view` (B, 6): (B, H, W), infinite where nothing is seen.
+
+    The mesh has a vertex at every `stride`-th pixel and along the far edges: 2 is four times as coarse, and enough for
+    depth that is smooth over two pixels.
+    """
+    kept = torch.arange(camera.size - 1 + stride, device=depth.device)[::stride].clamp(max=camera.size - 1)
+    points = camera.back_project(depth).index_select(1, kept).index_select(2, kept)
+    moved = camera.project(move(points.flatten(1, 2), view))
+    return rasterize(moved, grid_faces(len(kept), depth.device), camera.size, camera.size, rasterizer).depth
 
 
 def canonical_grid(depth: Tensor, view: Tensor, camera: Camera) -> Tensor:

@@ -56,6 +56,7 @@ class PDR(Method):
     weight_decay: float = 0.0005
     validate_every: int | None = 100  # steps; none: once an epoch, as published
     patience: int = 20  # validations without a better loss before training stops
+    mesh_stride: int = 2  # pixels between the vertices of the warped mesh; published: 1
     rasterizer: Literal["auto", "candidates", "pytorch3d"] = "auto"
 
     def build(self, image_size: int, domain: Domain) -> PDREncoder:
@@ -71,6 +72,7 @@ class PDR(Method):
             bounded=self.bounded,
             detail=self.detail,
             bump=self.bump,
+            mesh_stride=self.mesh_stride,
             rasterizer=self.rasterizer,
         )
         with torch.no_grad():
@@ -141,7 +143,8 @@ class PDR(Method):
         rendering = model.render_both(Factors(*leaves[:4]))
         terms = model.losses(rendering, Factors(*leaves[:4]), x, leaves[4:], weights, perceptual)
         terms["loss"].backward()
-        gradients = [leaf.grad for leaf in leaves]
+        known = [(output, leaf.grad) for output, leaf in zip(outputs, leaves, strict=True) if leaf.grad is not None]
+        roots, gradients = [output for output, _ in known], [gradient for _, gradient in known]
         watch.lap("rendering")
 
         if self.loocc != "off":
@@ -151,11 +154,11 @@ class PDR(Method):
             with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):
                 again = model.features(image, [name for name in BLOCKS if name != change])
             loocc = loocc_loss(features, again, self.loocc_temperature, self.loocc_normalise)
-            outputs.append(self.loocc_weight * loocc)
-            gradients.append(None)
+            roots.append(self.loocc_weight * loocc)
+            gradients.append(torch.ones_like(loocc))
             terms["loocc"] = loocc
             terms["loss"] = terms["loss"] + self.loocc_weight * loocc
-        torch.autograd.backward(outputs, gradients)
+        torch.autograd.backward(roots, gradients)
         watch.lap("network")
         return {name: term.detach() for name, term in terms.items()}
 

@@ -96,10 +96,11 @@ class Model(nn.Module):
         bounded: bool = True,
         detail: int | None = None,
         bump: float = 0.0,
+        mesh_stride: int = 1,
         rasterizer: Rasterizer = "auto",
     ) -> None:
         super().__init__()
-        self.camera, self.domain, self.rasterizer = Camera(size), domain, rasterizer
+        self.camera, self.mesh_stride, self.rasterizer = Camera(size), mesh_stride, rasterizer
         encoder_decoder = UNetEDDeconv if unet else EDDeconv
         self.netD = encoder_decoder(size, 1, nf, zdim, detail=detail)
         self.netA = encoder_decoder(size, 3, nf, zdim, activation=nn.Tanh())
@@ -156,7 +157,7 @@ class Model(nn.Module):
         normal = normals(depth, self.camera)
         shading = shade(normal, factors.light)
         canonical = (factors.albedo / 2 + 0.5) * shading[:, None] * 2 - 1
-        view_depth = warp_depth(depth, factors.view, self.camera, self.rasterizer)
+        view_depth = warp_depth(depth, factors.view, self.camera, self.rasterizer, self.mesh_stride)
         view_depth = view_depth.clamp(MIN_DEPTH - MARGIN, MAX_DEPTH + MARGIN)
         valid = view_depth < MAX_DEPTH + MARGIN
         grid = canonical_grid(view_depth, factors.view, self.camera)
