@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from pictures import picture, place, text
 
+import bench.data
 from bench.api import Source
+from bench.data import SOURCES
 from bench.data.att_orl import AttOrl
 from bench.data.check import check, prepare
 from bench.data.image_folder import ImageFolder
+from bench.registry import Registry
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -75,3 +78,15 @@ def test_embedded_data_need_no_check(tmp_path):
 def test_check_of_photographs(tmp_path):
     report = check(AttOrl(), place(tmp_path, SHARED))
     assert not report.problem and report.readable == 390 and report.missing[:1] == ["s1/1.pgm"]
+
+
+REAL = [name for name, target in SOURCES.items() if ".synthetic." not in target]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_every_real_set_says_where_it_is_looked_for(tmp_path, name):
+    registry = Registry()
+    source = registry.make("dataset", name, registry.parse("dataset", name, {}).values)
+    problem = check(source, place(tmp_path, tmp_path)).problem
+    assert source.folder in problem and "--data-root" in problem and "\n" not in problem
+    assert f"`{name}`" in (Path(bench.data.__file__).parent / "DATASETS.md").read_text()

@@ -48,7 +48,7 @@ def test_celeba(tmp_path):
     expected = (np.arange(80)[:, None] + np.arange(40)) % 3 == 0
     np.testing.assert_array_equal(data.labels["attributes"], expected)
     assert data.classes["identity"] == ["5000", "5001", "5002"]
-    assert sizes(data, "identity") == [15, 3, 12]
+    assert sizes(data, "identity") == sizes(data, "verification") == [15, 3, 12]
     assert set(data.labels["identity"][:50]) == {-1} and data.labels[data.group][0] == 2000
     assert abs(np.subtract(values(data), 2 * np.arange(80))).max() <= 1  # labels and pictures belong together
     assert not data.notes

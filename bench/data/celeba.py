@@ -70,7 +70,10 @@ class CelebA(Photos):
         )
 
     def splits(self, listing: Listing) -> dict[str, Split]:
-        """Attributes: the official parts. Identity: the chosen people's pictures, 50 : 10 : 40 within each (seeded)."""
+        """Attributes: the official parts. Identity: the chosen people's pictures, 50 : 10 : 40 within each (seeded).
+
+        The chosen people are of the official test part, so that no method has been fitted on them.
+        """
         partition, identity = listing.labels["partition"], listing.labels["identity"]
         official = split_official(partition, np.zeros(len(partition)), self.seed)
         splits: dict[str, Split] = {"default": official, "attributes": official, "pretrain": official}
@@ -78,6 +81,7 @@ class CelebA(Photos):
         if len(known):
             within = split_within(identity[known], self.seed, val=0.1, test=0.4)
             splits["identity"] = {part: known[rows] for part, rows in within.items()}
+            splits["verification"] = splits["identity"]
         return splits
 
     def _choose_people(self, persons: np.ndarray, parts: np.ndarray) -> np.ndarray:
