@@ -14,6 +14,7 @@ from bench.errors import BadInput, NotFinite, Unavailable, UsageError
 from bench.registry import Registry
 
 if TYPE_CHECKING:
+    from bench.payload import Grouping
     from bench.plan import Settings
     from bench.schedule import Cluster
 
@@ -135,8 +136,15 @@ def plan_cells(options: dict[str, Any], settings: Settings) -> list[Any]:
     help="local: processes of this machine; debug: inside this process.",
 )
 @click.option("--jobs", "-j", type=click.IntRange(min=1), default=None, help="Jobs side by side  [default: by cores]")
+@click.option(
+    "--grouping",
+    type=click.Choice(["method", "cell"]),
+    default="method",
+    show_default=True,
+    help="method: a job fits a method and does all its cells; cell: one job fits, one job a cell follows.",
+)
 @click.option("--retry-skipped", is_flag=True, help="Try again what was skipped for want of something.")
-def run(cluster: Cluster, jobs: int | None, retry_skipped: bool, **options: Any) -> None:
+def run(cluster: Cluster, jobs: int | None, grouping: Grouping, retry_skipped: bool, **options: Any) -> None:
     """Cross methods with tasks and leave records, tables and figures.
 
     \b
@@ -158,6 +166,7 @@ def run(cluster: Cluster, jobs: int | None, retry_skipped: bool, **options: Any)
             jobs,
             options["keep_stale"],
             retry_skipped,
+            grouping,
             command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
         )
     )

@@ -1,36 +1,40 @@
 """What runs inside one job: fit a method once (or find it trained), then evaluate every cell that uses it.
 
 `python -m bench.job PAYLOAD` is a process of its own (see `bench.supervise`): whatever happens to it, each cell ends
-with
-a record that tells the truth. The payload is JSON made by `bench.schedule`.
+with a record that tells the truth. The payload is JSON made by `bench.payload`. Several jobs may be at the same cells:
+locks make sure that one trains and that each cell is evaluated once.
 """
 
 from __future__ import annotations
 
-import errno
 import json
-import math
+import os
 import platform
 import resource
+import signal
 import sys
 import time
-import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
+from threadpoolctl import threadpool_limits
 
-from bench.api import BadInput, DataSet, Encoder, Method, Place, Pretraining, Score, Source, Target, Task, Unavailable
+from bench.api import BadInput, DataSet, Encoder, Method, Place, Pretraining, Source, Target, Task, Unavailable
 from bench.artefact import load_encoder, save_encoder
-from bench.plan import state_of
-from bench.record import base_record
+from bench.outcome import check_scores, explain, spelled
+from bench.progress import Reporter
+from bench.record import base_record, is_settled
 from bench.registry import Registry
-from bench.run import FeatureCache, NotFinite, Run
-from bench.store import Store, read_json, write_json
+from bench.run import FeatureCache, Interrupted, Requests, Run
+from bench.store import Store, read_json
 
+INTERRUPTED = 75  # exit code: try again later (EX_TEMPFAIL)
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn")
 
 
@@ -45,28 +49,9 @@ class Job:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.data: dict[str, DataSet] = {}
         self.features: FeatureCache = {}
-        self._last_report = 0.0
-        self._started = time.monotonic()
-
-    # ------------------------------------------------------------------------------------------------------ progress
-
-    def progress(self, done: int, total: int, what: str) -> None:
-        """Leave a line for whoever watches, twice a second at most."""
-        now = time.monotonic()
-        if done < total and now - self._last_report < 0.5:
-            return
-        self._last_report = now
-        content = {"done": done, "total": total, "what": what, "time": time.time(), "elapsed": now - self._started}
-        try:
-            (self.folder / "progress.tmp").write_text(json.dumps(content))
-            (self.folder / "progress.tmp").replace(self.folder / "progress.json")
-        except OSError:  # a full disk must not stop the work over a progress line
-            pass
-
-    def doing(self, keys: list[str], what: str) -> None:
-        """Remember which cells would be lost if this process died now."""
-        write_json(self.folder / "doing.json", {"cells": keys, "what": what})
-        self.progress(0, 1, what)
+        self.home = self.store.job_folder(payload["artefact"])  # locks and checkpoints, shared with other jobs
+        self.reporter = Reporter(folder)
+        self.requests = Requests()
 
     # --------------------------------------------------------------------------------------------------------- cells
 
@@ -75,30 +60,47 @@ class Job:
         return [cell for cell in self.payload["cells"] if not self._is_done(cell)]
 
     def _is_done(self, cell: dict[str, Any]) -> bool:
-        record = self.store.record(cell["key"])
-        if record is None:
-            return False
-        if record["status"] != "ok":  # a failure of this very attempt counts, one of an earlier run is tried again
-            return record.get("attempt") == self.payload["attempt"]
-        return state_of(record, cell["source"], self.payload["keep_stale"]) == "ok"
+        return is_settled(self.store.record(cell["key"]), cell, self.payload)
 
     def run(self) -> None:
         """Do everything that is still to do."""
-        self.progress(0, 1, "waiting for another run")
-        with FileLock(self.folder / "work.lock"):
+        self.reporter.progress(0, 1, "waiting for another run")
+        self.home.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.home / "training.lock"):  # one trains, the others find what it has left
             cells = self.open_cells()
             if not cells:
                 return
-            self.doing([c["key"] for c in cells], "preparing")
+            self.reporter.doing([c["key"] for c in cells], "preparing")
             try:
                 encoder, manifest = self._obtain(cells)
             except Exception as error:
                 for cell in cells:
                     self._write(cell, explain(error, "training"), {})
                 return
-            for cell in cells:
-                self.doing([cell["key"]], cell["task"]["label"])
-                self._evaluate(cell, encoder, manifest)
+        if self.payload["fit_only"]:
+            return
+        for cell in self._in_turn(cells):
+            self.reporter.doing([cell["key"]], cell["task"]["label"])
+            self._evaluate(cell, encoder, manifest)
+
+    def _in_turn(self, cells: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Each cell that is open, under its lock; those that another job is at come last."""
+        waiting = list(cells)
+        for wait in (False, True):
+            for cell in list(waiting):
+                scratch = self._scratch(cell)
+                scratch.mkdir(parents=True, exist_ok=True)
+                try:
+                    lock = FileLock(scratch / "work.lock").acquire(blocking=wait)
+                except Timeout:
+                    continue
+                with lock:
+                    waiting.remove(cell)
+                    if not self._is_done(cell):
+                        yield cell
+
+    def _scratch(self, cell: dict[str, Any]) -> Path:
+        return self.home / cell["key"]
 
     def _obtain(self, cells: list[dict[str, Any]]) -> tuple[Encoder, dict[str, Any]]:
         """The trained encoder: found under its key, or fitted now and kept."""
@@ -113,7 +115,7 @@ class Job:
         folder = self.store.find_artefact(key)
         if folder is None:
             pretraining, target = self._training_data(method, cells)
-            run = self._new_run(self.folder)
+            run = self._new_run(self.home)
             run.target = target
             start = time.monotonic()
             torch.manual_seed(payload["seed"])
@@ -131,8 +133,7 @@ class Job:
             }
             encoder.eval()
             save_encoder(self.store.artefact_path(key), encoder, manifest, run.curves, pretraining.val[:8])
-            for checkpoint in self.folder.glob("*.checkpoint"):
-                checkpoint.unlink()
+            _remove_checkpoints(self.home)
             manifest["from"] = "trained"
         else:
             manifest = load_encoder(folder, encoder)
@@ -155,25 +156,28 @@ class Job:
             source: Source = self.registry.make("dataset", dataset["name"], dataset["settings"])
             root = self.payload["data_root"]
             place = Place(
-                self.payload["image_size"], Path(self.payload["cache"]), Path(root) if root else None, self.progress
+                self.payload["image_size"],
+                Path(self.payload["cache"]),
+                Path(root) if root else None,
+                self.reporter.progress,
             )
             self.data[name] = source.load(place)
         return self.data[name]
 
     def _new_run(self, scratch: Path) -> Run:
-        scratch.mkdir(parents=True, exist_ok=True)
         return Run(
             seed=self.payload["seed"],
             scratch=scratch,
             device=self.device,
-            report=self.progress,
+            report=self.reporter.progress,
             checkpoint_every=self.payload["checkpoint_every"],
+            requests=self.requests,
         )
 
     def _evaluate(self, cell: dict[str, Any], encoder: Encoder, manifest: dict[str, Any]) -> None:
         """One cell: scores, or the reason why there are none, into its record."""
         start = time.monotonic()
-        run = self._new_run(self.folder / cell["key"])
+        run = self._new_run(self._scratch(cell))
         run.feature_cache = self.features
         try:
             data = self._load(cell["dataset"])
@@ -190,6 +194,7 @@ class Job:
                 "dataset": {**cell["dataset"], "fingerprint": data.fingerprint, "notes": data.notes},
             }
             self._write(cell, ("ok", "", ""), manifest, record, evaluation.outcomes)
+            _remove_checkpoints(run.scratch)
         except Exception as error:  # recorded with its reason; the other cells go on
             self._write(cell, explain(error, "evaluation"), manifest)
 
@@ -227,44 +232,6 @@ class Job:
         self.store.write_record(record, arrays)
 
 
-def check_scores(scores: list[Score]) -> None:
-    """Exactly one main score, and every number finite; otherwise the task is wrong and its cell fails."""
-    mains = [score for score in scores if score.main]
-    if len(mains) != 1:
-        raise ValueError(f"a task has exactly one main score; this one returned {len(mains)}")
-    for score in scores:
-        for name in ("value", "low", "high", "chance"):
-            number = getattr(score, name)
-            if number is not None and not math.isfinite(number):
-                raise NotFinite(f"{name} of the score {score.name!r} is {number}")
-
-
-def spelled(content: Any) -> Any:
-    """The same with infinite and undefined numbers as words, as JSON has none ("inf": weights shrunk to nothing)."""
-    if isinstance(content, dict):
-        return {key: spelled(value) for key, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [spelled(value) for value in content]
-    if isinstance(content, float) and not math.isfinite(content):
-        return str(content)
-    return content
-
-
-def explain(error: Exception, stage: str) -> tuple[str, str, str]:
-    """Status, reason in one line, and traceback where it helps."""
-    text = " ".join(str(error).split())
-    if isinstance(error, Unavailable):
-        return "skipped", text, ""
-    if isinstance(error, (BadInput, NotFinite)):
-        return "failed", text, ""
-    trace = "".join(traceback.format_exception(error))
-    if isinstance(error, MemoryError) or "out of memory" in text.lower():
-        return "failed", f"out of memory during {stage}: use a smaller batch or a bigger machine", trace
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "failed", f"the disk is full ({error.filename}): free some space and run again", trace
-    return "failed", f"{type(error).__name__} during {stage}: {text}", trace
-
-
 def _installed(package: str) -> bool:
     from importlib.util import find_spec
 
@@ -278,14 +245,48 @@ def _version(package: str) -> str:
         return ""
 
 
-def run_payload(path: Path) -> None:
-    """Run the job whose payload lies at `path`, in this process."""
+def _remove_checkpoints(folder: Path) -> None:
+    for checkpoint in folder.glob("*.checkpoint"):
+        checkpoint.unlink()
+
+
+def load_job(path: Path) -> Job:
+    """The job whose payload lies at `path`."""
     payload = read_json(path)
     if payload is None:
         raise BadInput(f"{path} is no job payload")
-    torch.set_num_threads(payload["threads"])
-    Job(payload, path.parent).run()
+    return Job(payload, path.parent)
+
+
+def run_job(job: Job) -> None:
+    """Run it in this process, with the number of threads it asks for."""
+    torch.set_num_threads(job.payload["threads"])
+    with threadpool_limits(job.payload["threads"]), job.reporter:
+        job.run()
+
+
+def heed_signals(requests: Requests) -> None:
+    """SIGUSR2 (SLURM's warning) and SIGTERM: keep the training and leave, for the job to be taken up again.
+
+    Under SLURM a SIGTERM only saves: the end follows it, or does not, and that is for SLURM to say.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        requests.leave = True
+        if not requests.in_training:
+            raise Interrupted
+
+    def save(number: int, frame: FrameType | None) -> None:
+        requests.save = True
+
+    signal.signal(signal.SIGUSR2, leave)
+    signal.signal(signal.SIGTERM, save if "SLURM_JOB_ID" in os.environ else leave)
 
 
 if __name__ == "__main__":
-    run_payload(Path(sys.argv[1]))
+    mine = load_job(Path(sys.argv[1]))
+    heed_signals(mine.requests)
+    try:
+        run_job(mine)
+    except Interrupted:
+        sys.exit(INTERRUPTED)

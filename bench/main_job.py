@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bench.payload import Grouping, Payloads, make_units
 from bench.plan import Cell, Job, Settings, make_jobs, states, summary, write_plan
 from bench.registry import Spec
 from bench.schedule import Cluster, Schedule, default_parallel
@@ -25,6 +28,7 @@ def run_benchmark(
     jobs: int | None,
     keep_stale: bool,
     retry_skipped: bool,
+    grouping: Grouping,
     command: str,
 ) -> int:
     """Run every cell that has no current result, then report. Returns the exit code: 0, 1 (something failed) or 130."""
@@ -42,7 +46,9 @@ def run_benchmark(
     if todo:
         try:
             prepare_data(console, todo, settings)
-            schedule = Schedule(settings, store, todo, cluster, parallel, keep_stale, console)
+            attempt = uuid.uuid4().hex[:12]
+            payloads = Payloads(settings, store, keep_stale, attempt, started, os.getpid())
+            schedule = Schedule(payloads, make_units(todo, grouping, store), cluster, parallel, console)
             schedule.run()
             problems = schedule.problems
         except KeyboardInterrupt:

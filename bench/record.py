@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.plan import state_of
+
 
 def base_record(payload: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
     """What a record says whatever became of the cell."""
@@ -23,3 +25,15 @@ def base_record(payload: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]
         "git": payload["git"],
         "scores": [],
     }
+
+
+def is_settled(record: dict[str, Any] | None, cell: dict[str, Any], payload: dict[str, Any]) -> bool:
+    """Whether nothing is left to do for a cell in this run: a current result is there, or a failure that is as new.
+
+    A failure of an earlier run is tried again; one left since this run began, by itself or by another, counts.
+    """
+    if record is None:
+        return False
+    if record["status"] != "ok":
+        return record.get("attempt") == payload["attempt"] or record["time"] > payload["started"]
+    return state_of(record, cell["source"], payload["keep_stale"]) == "ok"

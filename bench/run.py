@@ -29,6 +29,19 @@ class Stateful(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> Any: ...
 
 
+class Interrupted(BaseException):
+    """Whoever lends the machine wants it back; training is kept up to here. No `Exception`, as no cell has failed."""
+
+
+@dataclass
+class Requests:
+    """What signals ask of a training (see `bench.job`); it answers between two steps."""
+
+    save: bool = False
+    leave: bool = False
+    in_training: bool = False  # between steps a request is seen; elsewhere nothing could be saved
+
+
 @dataclass
 class _Known:
     """Features of some rows of a data set."""
@@ -68,6 +81,7 @@ class Run:
     feature_cache: FeatureCache = field(default_factory=dict)  # shared by the cells of a job
     feature_dim: int | None = None  # of the representation, once it was asked for
     encode_seconds: float = 0.0
+    requests: Requests = field(default_factory=Requests)
 
     def progress(self, done: int, total: int, what: str = "") -> None:
         """Tell whoever watches how far this is."""
@@ -92,17 +106,27 @@ class Run:
 
         Before each step torch's generator is seeded from (seed, step), so a resumed training repeats exactly what an
         uninterrupted one does, provided that batches are drawn by step too (`batch`). Stop early by leaving the loop.
+        Raises `Interrupted`, after a checkpoint, where a request to leave has come.
         """
         path = self.scratch / f"{what}.checkpoint"
         start = self._restore(path, state)
         last_save = time.monotonic()
-        for step in range(start, total):
-            if step > start and time.monotonic() - last_save > self.checkpoint_every:
-                self._save(path, step, state)
-                last_save = time.monotonic()
-            torch.manual_seed(hash((self.seed, step)) % (1 << 63))
-            self.progress(step, total, what)
-            yield step
+        requests = self.requests
+        requests.in_training = True
+        try:
+            for step in range(start, total):
+                due = time.monotonic() - last_save > self.checkpoint_every
+                if requests.leave or (step > start and (due or requests.save)):
+                    self._save(path, step, state)
+                    last_save = time.monotonic()
+                    requests.save = False
+                if requests.leave:
+                    raise Interrupted
+                torch.manual_seed(hash((self.seed, step)) % (1 << 63))
+                self.progress(step, total, what)
+                yield step
+        finally:
+            requests.in_training = False
         self.progress(total, total, what)
 
     def batch(self, images: Images, size: int, step: int) -> Tensor:

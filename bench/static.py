@@ -150,6 +150,7 @@ _NO_NUMBERS = (
     "bench.registry",
     "bench.static",
     "bench.plan",
+    "bench.progress",
     "bench.store",
 )
 

@@ -3,7 +3,8 @@
     <out>/records/<key>.json, <key>.npz     a cell's record and its per-example outcomes
     <out>/artefacts/<key>/                  manifest.json, model.safetensors, curves.json, pictures/*.png
     <out>/plan.json                         the cells of the latest `run` on this folder
-    <out>/jobs/<job>/                       scratch, logs and progress of running jobs
+    <out>/jobs/<artefact>/                  scratch, checkpoints and locks of the jobs around a trained method
+    <out>/jobs/<artefact>/runs/<attempt>/   payload, log and progress of one job
 
 Artefacts are looked for in layers: the output folder first, then read-only folders (trained models shipped with the
 project).
@@ -125,6 +126,10 @@ class Store:
             return {}
         with np.load(path, allow_pickle=False) as content:
             return dict(content)
+
+    def job_folder(self, artefact: str) -> Path:
+        """Where the jobs around this artefact work."""
+        return self.out / "jobs" / artefact
 
     # ------------------------------------------------------------------------------------------------------ artefacts
 
