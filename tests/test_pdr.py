@@ -1,0 +1,426 @@
+"""The physically disentangled representation: training, LOOCC, checkpoints, and what its encoder gives."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+import torch
+from training import Killed, build, fitted, pretraining
+
+from bench.api import BadInput, Images, Unavailable
+from bench.run import NotFinite, Run
+from methods.pdr import loocc
+from methods.pdr.encoder import load_published, parse_blocks
+from methods.pdr.losses import photometric, smoothness, structure
+from methods.pdr.method import PDR
+from methods.pdr.model import MAX_DEPTH, MIN_DEPTH, Factors, Model
+from methods.pdr.networks import ConfNet, EDDeconv, Encoder, UNetEDDeconv
+from methods.pdr.training import EarlyStopping, Stopwatch, learned_share
+
+SMALL = {"nf": 4, "nf_pose": 4, "zdim": 8, "batch": 8, "validate_every": 2}
+SIZE = 32
+
+
+@pytest.fixture
+def x():
+    return pretraining(4, SIZE).train[:]
+
+
+def small(**settings) -> PDR:
+    return PDR(**{**SMALL, "steps": 4, "detail": 8, **settings})
+
+
+class TestNetworks:
+    @pytest.mark.parametrize("size", [16, 32, 64, 128, 256])
+    def test_sizes(self, size):
+        x = torch.zeros(1, 3, size, size)
+        out, features = EDDeconv(size, 1, 4, zdim=8)(x)
+        assert out.shape == (1, 1, size, size)
+        assert features.shape == (1, 8)
+        assert [m.shape[-1] for m in EDDeconv(size, 1, 4).feature_maps(x)] == [
+            size >> i for i in range(1, int(math.log2(size)) - 1)
+        ]
+        fine, coarse = ConfNet(size, 4)(x)
+        assert (fine.shape, coarse.shape) == ((1, 2, size, size), (1, 2, size // 4, size // 4))
+        assert fine.min() > 0
+        numbers, features = Encoder(size, 6, 4)(x)
+        assert (numbers.shape, features.shape) == ((1, 6), (1, 32))
+
+    def test_the_heads_of_unsup3d_are_bounded_and_the_authors_are_not(self):
+        for bounded in (True, False):
+            network = Encoder(16, 4, 4, bounded)
+            with torch.no_grad():
+                network.conv.weight.mul_(1000)
+            numbers, features = network(torch.rand(8, 3, 16, 16))
+            assert (numbers.abs().max() <= 1) == bounded
+            assert bounded or features.max() < 1
+
+    def test_refuses_other_sizes(self):
+        for size in (8, 48, 100):
+            with pytest.raises(BadInput, match="power of two"):
+                Encoder(size, 4, 4)
+        with pytest.raises(BadInput, match="64 pixels, not 32"):
+            UNetEDDeconv(32, 1, 4)
+        with pytest.raises(BadInput, match="from 8 to 32, not 64"):
+            EDDeconv(32, 1, 4, detail=64)
+
+
+class TestModel:
+    def test_ranges(self, x):
+        for domain, border, least in (("face", 1.04, 0.0), ("car", 1.08, 0.5)):
+            model = Model(SIZE, domain, nf=4, nf_pose=4, zdim=8)
+            with torch.no_grad():
+                for network in (model.netL.conv, model.netV.conv):
+                    network.weight.mul_(1e4)
+                factors, _ = model.decompose(x)
+                rendering = model.render(factors)
+            assert factors.depth.min() >= MIN_DEPTH
+            assert factors.depth.max() <= MAX_DEPTH
+            assert (rendering.depth[:, :, [0, 1, -2, -1]] - border).abs().max() < 1e-6
+            assert factors.light[:, 1].min() >= least
+            torch.testing.assert_close(factors.light[:, 2:].norm(dim=1), torch.ones(4))
+            assert factors.view[:, :3].abs().max() <= math.radians(60) + 1e-6
+            assert factors.view[:, 3:5].abs().max() <= 0.1 + 1e-6
+            assert (factors.view[:, 5] == 0).all()
+
+    def test_a_frontal_view_shows_the_canonical_image(self, x):
+        model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)
+        factors, _ = model.decompose(x)
+        rendering = model.render(Factors(factors.depth, factors.albedo, factors.light, torch.zeros(4, 6)))
+        assert rendering.valid[:, 2:-2, 2:-2].all()
+        inside = (..., slice(4, -4), slice(4, -4))
+        torch.testing.assert_close(rendering.image[inside], rendering.canonical[inside], atol=2e-2, rtol=0)
+
+    def test_relighting_moves_the_shading_alone(self, x):
+        model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)
+        factors = model.decompose(x)[0].detach()
+        one, two = (
+            model.render(
+                Factors(factors.depth, factors.albedo, torch.tensor([[0.2, 0.6, s, 0, 0.8]] * 4), factors.view)
+            )
+            for s in (-0.6, 0.6)
+        )
+        assert torch.equal(one.view_depth, two.view_depth)
+        sides = [[side.mean().item() for side in r.shading[..., 4:-4].chunk(2, dim=2)] for r in (one, two)]
+        assert sides[0][0] != pytest.approx(sides[0][1], abs=0.05)
+        assert sides[0] == pytest.approx(sides[1][::-1], abs=0.1)
+
+    def test_a_symmetric_object_is_its_own_mirrored_explanation(self):
+        model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)
+        depth = model.canonical_depth(torch.zeros(1, SIZE, SIZE))
+        light, view = torch.tensor([[0.3, 0.5, 0.3, 0.1, 0.95]]), torch.tensor([[0.1, 0.4, 0, 0, 0, 0]])
+        rendering = model.render_both(Factors(depth, torch.zeros(1, 3, SIZE, SIZE), light, view))
+        torch.testing.assert_close(*rendering.image.chunk(2), atol=1e-5, rtol=0)
+
+    def test_the_hill_is_convex_towards_the_camera_and_the_learned_part_fades_in(self):
+        model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)
+        raw = torch.randn(1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+        model.blend.fill_(0)
+        hill = model.canonical_depth(raw)
+        assert hill[0, SIZE // 2, SIZE // 2] == hill.min() < hill[0, 0, 0]
+        torch.testing.assert_close(hill, hill.flip(2))
+        model.blend.fill_(1)
+        assert not torch.allclose(model.canonical_depth(raw), hill)
+        shares = [learned_share(step, 100, 0.3, 0.6) for step in (0, 30, 45, 60, 99)]
+        assert shares == pytest.approx([0, 0, 0.5, 1, 1])
+
+
+class TestLosses:
+    def test_only_masked_pixels_count(self):
+        image, target = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16)
+        mask = torch.zeros(2, 1, 16, 16)
+        mask[..., :8] = 1
+        spoiled = torch.where(mask > 0, image, torch.tensor(100.0))
+        for loss in (photometric, structure):
+            torch.testing.assert_close(loss(image, target, mask), loss(spoiled, target, mask))
+            assert loss(image, image, mask) == 0
+
+    def test_structure_ignores_a_constant_and_smoothness_a_plane_of_no_slope(self):
+        image, mask = torch.rand(1, 3, 16, 16), torch.ones(1, 1, 16, 16)
+        assert structure(image, image + 0.3, mask) < 1e-6
+        assert structure(image, image.flip(3), mask) > 0.1
+        assert smoothness(torch.full((1, 8, 8), 0.95), 0.2) == 0
+
+    def test_a_sigma_that_fits_the_error_is_best(self):
+        image, target, mask = torch.zeros(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.1), torch.ones(1, 1, 8, 8)
+        best = 0.1 * 2**0.5
+        loss = [photometric(image, target, mask, torch.full((1, 1, 8, 8), best * k)) for k in (0.8, 1, 1.2)]
+        assert loss[1] < min(loss[0], loss[2])
+
+
+class TestLoocc:
+    def model(self, x):
+        model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)
+        return model, model.decompose(x)[0]
+
+    def test_changed_light_stays_a_light(self):
+        torch.manual_seed(0)
+        light = torch.tensor([[0.9, 0.1, 0.0, 0.6, 0.8]]).expand(200, 5)
+        changed = loocc.changed_light(light, 1.0)
+        assert changed[:, :2].min() == 0
+        assert changed[:, :2].max() == 1
+        torch.testing.assert_close(changed[:, 2:].norm(dim=1), torch.ones(200))
+        assert (changed - light).abs().amax(0).min() > 0.2
+
+    def test_changed_view_keeps_roll_and_place(self):
+        torch.manual_seed(0)
+        moved = loocc.changed_view(torch.zeros(500, 6), 2.0)
+        assert (moved[:, 2:] == 0).all()
+        assert moved[:, 0].abs().max() == pytest.approx(math.pi / 8, rel=0.05)
+        assert moved[:, 1].abs().max() == pytest.approx(math.pi / 4, rel=0.05)
+
+    @pytest.mark.parametrize("change", ["light", "view", "simclr"])
+    def test_the_changed_image_is_data(self, x, change):
+        model, factors = self.model(x)
+        image = loocc.changed_image(model, x, factors, change, 1.0)
+        assert image.shape == x.shape
+        assert not image.requires_grad
+        assert 0 <= image.min() <= image.max() <= 1
+        assert (image - x).abs().mean() > 0.01
+
+    def test_no_change_gives_back_the_reconstruction_over_the_input(self, x):
+        model, factors = self.model(x)
+        image = loocc.changed_image(model, x, factors, "view", 0.0)
+        seen = model.render(factors)
+        expected = torch.where(seen.valid[:, None], seen.image / 2 + 0.5, x)
+        torch.testing.assert_close(image, expected.clamp(0, 1))
+
+    def test_the_changed_block_is_left_out(self):
+        before = {name: torch.randn(6, 5) for name in ("depth", "albedo", "light", "view")}
+        after = {name: block for name, block in before.items() if name != "light"}
+        loss = loocc.loocc_loss(before, after, 0.5, True)
+        before["light"] = torch.randn(6, 5)
+        assert loocc.loocc_loss(before, after, 0.5, True) == loss
+        assert loocc.loocc_loss(before, {**after, "view": torch.randn(6, 5)}, 0.5, True) > loss
+
+    def test_normalised_features_ignore_scale(self):
+        before = {name: torch.randn(6, 5) for name in ("depth", "albedo", "view")}
+        after = {name: torch.randn(6, 5) for name in before}
+        scaled = {name: 10 * block for name, block in after.items()}
+        torch.testing.assert_close(
+            loocc.loocc_loss(before, scaled, 0.5, True), loocc.loocc_loss(before, after, 0.5, True)
+        )
+        assert loocc.loocc_loss(before, scaled, 0.5, False) != loocc.loocc_loss(before, after, 0.5, False)
+
+    def test_both_draws_both(self):
+        torch.manual_seed(0)
+        assert {loocc.draw_change("both") for _ in range(20)} == {"light", "view"}
+        assert loocc.draw_change("light") == "light"
+
+
+class TestTraining:
+    def test_learns(self):
+        data = pretraining(32, SIZE)
+        encoder, run = fitted(small(steps=60, lr=2e-3, loocc="off", confidence=False), data)
+        curve = [value for _, value in run.curves["val_loss"]]
+        assert curve[-1] < 0.8 * curve[0]
+        assert encoder.model.blend == 1
+        assert run.facts["optimiser_steps"] == 60
+        assert run.facts["images_seen"] == 480
+        assert sum(run.facts["time_share"].values()) == pytest.approx(1, abs=0.01)
+        assert set(run.facts["time_share"]) == {"network", "rendering", "rest"}
+
+    @pytest.mark.parametrize("domain", ["face", "car"])
+    @pytest.mark.parametrize("mode", ["off", "light", "view", "both", "simclr"])
+    def test_every_loocc(self, mode, domain, tmp_path):
+        data = pretraining(8, SIZE)
+        method = small(steps=2, loocc=mode)
+        encoder = method.build(SIZE, domain)
+        before = encoder.model.netD.network_down[0].weight.clone()
+        run = Run(seed=0, scratch=tmp_path)
+        method.fit(encoder, type(data)(data.train, data.val, domain), run)
+        assert ("loocc" in run.curves) == (mode != "off")
+        assert not torch.equal(before, encoder.model.netD.network_down[0].weight)
+
+    def test_split_backward_gives_the_whole_gradient(self, x):
+        method = small(loocc="light", confidence=True)
+        model = build(method, SIZE).model
+        weights = method.loss_weights("face")
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.0)
+        torch.manual_seed(3)
+        method.gradients(model, x, weights, None, optimiser, Stopwatch(x.device))
+        found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+        model.zero_grad()
+        torch.manual_seed(3)
+        factors, features = model.decompose(x)
+        loss = model.losses(model.render_both(factors), factors, x, model.netC(x * 2 - 1), weights, None)["loss"]
+        image = loocc.changed_image(model, x, factors, "light", 1.0)
+        again = model.features(image, ["depth", "albedo", "view"])
+        (loss + method.loocc_weight * loocc.loocc_loss(features, again, 0.5, True)).backward()
+        for name, p in model.named_parameters():
+            if p.grad is not None and p.grad.abs().max() > 0:
+                scale = p.grad.abs().max()
+                torch.testing.assert_close(found[name] / scale, p.grad / scale, atol=1e-4, rtol=0)
+
+    def test_resumes_to_the_step(self, tmp_path):
+        data = pretraining(16, SIZE)
+        method = small(steps=6)
+        whole, whole_run = fitted(method, data)
+
+        def report(done, total, what):
+            if done == 3:
+                raise Killed
+
+        with pytest.raises(Killed):
+            method.fit(build(method, SIZE), data, Run(seed=0, scratch=tmp_path, report=report, checkpoint_every=0.0))
+        resumed, resumed_run = fitted(method, data, tmp_path)
+        for name, tensor in whole.state_dict().items():
+            assert torch.equal(tensor, resumed.state_dict()[name]), name
+        assert whole_run.curves == resumed_run.curves
+
+    def test_stops_early_and_keeps_the_best_weights(self):
+        data = pretraining(8, SIZE)
+        method = small(steps=60, lr=0.0, patience=3, hold=0.0, blend=0.1)
+        encoder, run = fitted(method, data)
+        assert run.facts["optimiser_steps"] < 60
+        best = EarlyStopping()
+        best.update(1.0, encoder)
+        best.update(2.0, encoder)
+        assert (best.lowest, best.stale) == (1.0, 1)
+
+    def test_nan_ends_training_with_a_reason(self, tmp_path):
+        data = pretraining(8, SIZE)
+        encoder = build(small(), SIZE)
+        with torch.no_grad():
+            encoder.model.netA.network_up[0].weight.fill_(torch.nan)
+        with pytest.raises(NotFinite, match="became nan at step 0"):
+            small().fit(encoder, data, Run(seed=0, scratch=tmp_path))
+
+    def test_settings_of_the_domains(self):
+        face, car = PDR().loss_weights("face"), PDR(perceptual="vgg16").loss_weights("car")
+        assert (face.structure, face.flip) == (1.0, 0.5)
+        assert (car.structure, car.flip, car.smoothness) == (0.01, 1.0, 0.1)
+        assert PDR(perceptual="none").loss_weights("face").structure == 0
+        assert PDR(nf=4).build(SIZE, "car").model.netC is None
+        assert PDR(nf=4, confidence=True).build(SIZE, "car").model.netC is not None
+
+    def test_vgg_needs_its_weights(self, tmp_path):
+        data = pretraining(8, SIZE)
+        with pytest.raises(Unavailable, match="get https://download.pytorch.org/models/vgg16"):
+            fitted(small(perceptual="vgg16"), data)
+        torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "vgg.pth")
+        with pytest.raises(BadInput, match=r"has no tensor 'features\.\d+\.\w+'"):
+            fitted(small(perceptual="vgg16", vgg=str(tmp_path / "vgg.pth")), data)
+
+
+class TestStopwatch:
+    def test_splits_the_time(self):
+        watch = Stopwatch(torch.device("cpu"))
+        watch.start(False)
+        watch.lap("ignored")
+        watch.start(True)
+        time.sleep(0.02)
+        watch.lap("long")
+        watch.lap("short")
+        shares = watch.shares()
+        assert set(shares) == {"long", "short"}
+        assert shares["long"] > 0.9
+
+
+def unsup3d_names(model: Model) -> dict[str, dict[str, torch.Tensor]]:
+    """The state of a model in unsup3d's layout: one `network` each."""
+    released = {}
+    for name in ("netD", "netA", "netL", "netV", "netC"):
+        network, state = getattr(model, name), {}
+        for key, tensor in getattr(model, name).state_dict().items():
+            if name in ("netD", "netA") and key.startswith("network_up."):
+                number, rest = key.removeprefix("network_up.").split(".", 1)
+                key = f"network.{int(number) + len(network.network_down)}.{rest}"
+            key = key.replace("network_down.", "network.")
+            state[key.replace("conv.", f"network.{len(network.network)}.") if name in ("netL", "netV") else key] = (
+                tensor
+            )
+        released[name] = state
+    return released
+
+
+class TestPublishedCheckpoints:
+    def test_loads_both_layouts(self, tmp_path, x):
+        released = Model(64, "face", nf=4, nf_pose=4, zdim=8)
+        authors = {name: getattr(released, name).state_dict() for name in ("netD", "netA", "netL", "netV", "netC")}
+        torch.save({**authors, "epoch": 30, "optimizerD": {"lr": 1e-4}}, tmp_path / "authors.pth")
+        other = unsup3d_names(released)
+        assert "network.10.weight" in other["netL"]
+        assert "network.42.weight" in other["netD"]
+        torch.save(other, tmp_path / "unsup3d.pth")
+        for path in ("authors.pth", "unsup3d.pth"):
+            model = Model(64, "face", nf=4, nf_pose=4, zdim=8)
+            load_published(model, tmp_path / path)
+            for name, tensor in released.state_dict().items():
+                assert torch.equal(tensor, model.state_dict()[name]), name
+
+    def test_a_checkpoint_replaces_training(self, tmp_path):
+        method = small(detail=None, bump=0.0)
+        released = build(method, SIZE, seed=7).model
+        torch.save({f"net{k}": getattr(released, f"net{k}").state_dict() for k in "DALV"}, tmp_path / "it.pth")
+        encoder, run = fitted(small(detail=None, bump=0.0, weights=str(tmp_path / "it.pth")), pretraining(4, SIZE))
+        assert torch.equal(encoder.model.netV.conv.weight, released.netV.conv.weight)
+        assert run.facts["weights"].endswith("it.pth")
+
+    def test_names_the_first_misfit(self, tmp_path):
+        model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8)
+        state = {f"net{k}": getattr(model, f"net{k}").state_dict() for k in "DALV"}
+        state["netA"] = {**state["netA"], "network_up.0.weight": torch.zeros(3, 3, 4, 4)}
+        torch.save(state, tmp_path / "misfit.pth")
+        with pytest.raises(BadInput, match=r"misfit.pth, netA: tensor 'network_up.0.weight' is \(3, 3, 4, 4\)"):
+            load_published(model, tmp_path / "misfit.pth")
+        torch.save({"something": torch.zeros(1)}, tmp_path / "other.pth")
+        with pytest.raises(BadInput, match="has no network 'netD'"):
+            load_published(model, tmp_path / "other.pth")
+
+
+class TestEncoder:
+    def test_blocks(self, x):
+        encoder = build(small(blocks="depth+albedo"), SIZE)
+        blocks = encoder.encode(x)
+        assert {name: block.shape[1] for name, block in blocks.items()} == {
+            "depth": 8,
+            "albedo": 8,
+            "light": 32,
+            "view": 32,
+        }
+        torch.testing.assert_close(encoder.represent(x), torch.cat([blocks["depth"], blocks["albedo"]], 1))
+        assert build(small(blocks="all"), SIZE).represent(x).shape == (4, 80)
+        torch.testing.assert_close(encoder.model.decompose(x)[1]["view"], blocks["view"])
+        with pytest.raises(BadInput, match="no block 'shape'"):
+            parse_blocks("depth+shape")
+
+    def test_pyramid(self, x):
+        maps = build(small(), SIZE).pyramid(x)
+        assert [tuple(m.shape[1:]) for m in maps] == [(8, 16, 16), (16, 8, 8), (32, 4, 4)]
+        assert [m.shape[1] for m in build(small(blocks="depth"), SIZE).pyramid(x)] == [4, 8, 16]
+        assert [m.shape[1] for m in build(small(blocks="view"), SIZE).pyramid(x)] == [8, 16, 32]
+
+    def test_pictures(self, x):
+        pictures = build(small(), SIZE).pictures(x)
+        assert next(iter(pictures)) == "reconstruction"
+        wanted = {"canonical", "depth", "normals", "albedo", "shading", "relit_left", "turned_left", "turned_right"}
+        assert wanted < set(pictures)
+        for picture in pictures.values():
+            assert picture.shape == x.shape
+            assert 0 <= picture.min() <= picture.max() <= 1
+
+    def test_physical_statements_are_in_the_views_frame(self, x):
+        encoder = build(small(bump=2.0), SIZE)
+        model = encoder.model
+        with torch.no_grad():
+            stated = encoder.physical(x)
+            factors, _ = model.decompose(x)
+        assert stated["depth"].shape == stated["valid"].shape == (4, SIZE, SIZE)
+        assert stated["normals"].shape == (4, SIZE, SIZE, 3)
+        torch.testing.assert_close(stated["light"][:, 2:].norm(dim=1), torch.ones(4))
+        # Turned by a quarter about the camera's axis, light along +x falls along +y.
+        turned = Factors(factors.depth, factors.albedo, torch.tensor([[0.5, 0.5, 0.6, 0, 0.8]] * 4), factors.view * 0)
+        turned.view[:, 2] = math.pi / 2
+        model.decompose = lambda x: (turned, {})
+        torch.testing.assert_close(encoder.physical(x)["light"][0, 2:], torch.tensor([0, 0.6, 0.8]), atol=1e-6, rtol=0)
+
+    def test_features_do_not_depend_on_the_batch(self):
+        encoder = build(small(), SIZE)
+        images: Images = pretraining(4, SIZE).train
+        together = encoder.represent(images[:])
+        alone = torch.cat([encoder.represent(images[np.array([i])]) for i in range(4)])
+        torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-6)
