@@ -10,7 +10,7 @@ import numpy as np
 from bench.api import BadInput, DataSet, Domain, Encoder, Evaluation, Score, Task
 from bench.run import Run
 from bench.stats import statistic_intervals
-from tasks.protocols import disentanglement, regression
+from tasks.protocols import disentanglement, leakage, physical, regression
 from tasks.protocols.examples import group_numbers, part_rows
 
 FACTORS = ("shape", "albedo", "expression", "light", "view")
@@ -24,22 +24,32 @@ class SceneParameters(Task):
     max_examples: int = 6000
 
     def evaluate(self, encoder: Encoder, data: DataSet, run: Run) -> Evaluation:
-        """R^2 on held-out scenes of a linear regressor, mean over the factor groups (main) and of each; DCI and MIG."""
+        """R^2 on held-out scenes of a linear regressor, mean over the factor groups (main) and of each; DCI and MIG.
+
+        For encoders with depth, albedo, light and view blocks also the leakage matrix; for those that state depth,
+        light and view in numbers (`physical`), how right they are.
+        """
         groups = {name: data.labels[name] for name in FACTORS if name in data.labels}
         if not groups:
             raise BadInput(f"data set {data.name} does not know its scenes' {', '.join(FACTORS)}: use a rendered one")
-        rows = [self._rows(data, part) for part in ("train", "val", "test")]
-        varied = {name: factor[:, factor[rows[0]].std(0) > 1e-6] for name, factor in groups.items()}
+        train, val, test = (self._rows(data, part) for part in ("train", "val", "test"))
+        varied = {name: factor[:, factor[train].std(0) > 1e-6] for name, factor in groups.items()}
         varied = {name: factor for name, factor in varied.items() if factor.shape[1]}
         factors = np.concatenate(list(varied.values()), axis=1).astype(np.float64)
         member = np.repeat(np.arange(len(varied)), [factor.shape[1] for factor in varied.values()])
-        x, x_val, x_test = (run.features(encoder, data.subset(part)) for part in rows)
-        y, y_val, y_test = (factors[part] for part in rows)
+        x, x_val, x_test = (run.features(encoder, data.subset(rows)) for rows in (train, val, test))
+        y, y_val, y_test = (factors[rows] for rows in (train, val, test))
+        dependent = group_numbers(data, test)
         predicted = regression.fit_predict(x, y, x_val, y_val, x_test, run)
-        evaluation = explained(predicted, y_test, y.mean(0), member, list(varied), group_numbers(data, rows[2]))
-        evaluation.outcomes["example"] = rows[2]
+        evaluation = explained(predicted, y_test, y.mean(0), member, list(varied), dependent)
+        evaluation.outcomes["example"] = test
         weights = np.abs(disentanglement.lasso_weights(x, y, x_val, y_val))
         evaluation.scores += self._disentanglement(weights, member, disentanglement.mig(x, y))
+        # what only models with named blocks and stated physics can be asked
+        if leakage.has_blocks(encoder, data, run):
+            evaluation.scores += leakage.evaluate(encoder, data, train, val, test, dependent, run).scores
+        if physical.states_physics(encoder, data):
+            evaluation.scores += physical.evaluate(encoder, data, train, val, test, dependent, run)
         return evaluation
 
     def _rows(self, data: DataSet, part: str) -> np.ndarray:
