@@ -63,7 +63,8 @@ def test_partial_seeds_are_shown_but_not_ranked(tmp_path):
 
 def test_written_files(tmp_path):
     store = small_run(tmp_path / "run")
-    written = report.write_report(store, tmp_path / "report")
+    page = report.write_report(store, tmp_path / "report")
+    written = [path for path in page.parent.rglob("*") if path.is_file()]
     assert {path.suffix for path in written} == {".md", ".csv", ".tex", ".html", ".png", ".pdf"}
     first = {path: path.read_bytes() for path in written}
     report.write_report(store, tmp_path / "report")

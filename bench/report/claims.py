@@ -56,26 +56,28 @@ class Claim:
     test: str  # what is compared, and when the claim holds or fails
     evidence: Evidence
     verdict: Verdict = "inconclusive"
-    kind: str = ""  # RENDERED or PHOTOGRAPHS
+    kind: str = ""  # RENDERED or PHOTOGRAPHS; "" where no data say anything
 
     @property
     def caveat(self) -> str:
         """What the verdict is evidence about."""
         if self.kind == RENDERED:
             return "evidence about rendered scenes, not about photographs"
-        return "evidence about these photographs"
+        return "evidence about these photographs" if self.kind else "no evidence yet"
 
 
 def judge(comparisons: Comparisons) -> list[Claim]:
-    """The five claims, each on every kind of data that there are records of."""
+    """The five claims, each on every kind of data that says something of it; once, as inconclusive, where none does."""
     results = comparisons.results
     kinds = {cell.task: RENDERED if cell.embedded else PHOTOGRAPHS for cell in results.cells if cell.record}
     tests: list[Callable[[Comparisons, list[str]], Claim]] = [_c1, _c2, _c3, _c4, _c5]
     claims = []
     for test in tests:
-        for kind in sorted(set(kinds.values()), reverse=True):
+        found = []
+        for kind in (RENDERED, PHOTOGRAPHS):
             tasks = [task for task in results.tasks if kinds.get(task) == kind]
-            claims.append(replace(test(comparisons, tasks), kind=kind))
+            found.append(replace(test(comparisons, tasks), kind=kind))
+        claims += [claim for claim in found if claim.evidence.comparisons] or [replace(found[0], kind="")]
     return claims
 
 

@@ -180,11 +180,9 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _strips(name: str, caption: str, strips: dict[str, np.ndarray]) -> Sketch:
-    figure, axes = panels(len(strips), 5.0, 0.62, across=1)
+    figure, axes = panels(len(strips), 5.0, 0.8, across=1)
     for ax, (label, strip) in zip(axes, strips.items(), strict=True):
         ax.imshow(strip)
-        ax.set_xticks([])
-        ax.set_yticks([strip.shape[0] / 2], [label], fontsize=7)
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
+        ax.set_title(label, loc="left", fontsize=7, pad=2)
+        ax.axis("off")
     return Sketch(name, caption, figure)

@@ -66,7 +66,7 @@ def body(table: Table) -> list[tuple[str, list[Shown]]]:
     """Label and cells of every row; the chance levels, where known, come last."""
     rows = []
     for i, row in enumerate(table.rows):
-        cells = [_shown(table.entry(i, j), column) for j, column in enumerate(table.columns)]
+        cells = [shown(table.entry(i, j), column) for j, column in enumerate(table.columns)]
         rank = (
             [Shown("-" if row.mean_rank is None else f"{row.mean_rank:.2f}", state="rank")] if table.over_tasks else []
         )
@@ -77,7 +77,7 @@ def body(table: Table) -> list[tuple[str, list[Shown]]]:
     return rows
 
 
-def _shown(entry: Entry, column: Column) -> Shown:
+def shown(entry: Entry, column: Column) -> Shown:
     if entry.value is None:
         return Shown("-" if entry.state == "absent" else entry.state, state=entry.state, reason=entry.reason)
     return Shown(
