@@ -300,7 +300,7 @@ class TestTraining:
 
     def test_vgg_needs_its_weights(self, tmp_path):
         data = pretraining(8, SIZE)
-        with pytest.raises(Unavailable, match="set pdr[.]vgg"):
+        with pytest.raises(Unavailable, match=r"set pdr[.]vgg"):
             fitted(small(perceptual="vgg16"), data)
         torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "vgg.pth")
         with pytest.raises(BadInput, match=r"has no tensor 'features\.\d+\.\w+'"):
