@@ -130,46 +130,59 @@ def plan_cells(options: dict[str, Any], settings: Settings) -> list[Any]:
 @plan_options
 @click.option(
     "--cluster",
-    type=click.Choice(["local", "debug"]),
+    type=click.Choice(["local", "debug", "slurm"]),
     default="local",
     show_default=True,
-    help="local: processes of this machine; debug: inside this process.",
+    help="local: processes of this machine; debug: inside this process; slurm: jobs of a cluster.",
 )
 @click.option("--jobs", "-j", type=click.IntRange(min=1), default=None, help="Jobs side by side  [default: by cores]")
 @click.option(
     "--grouping",
     type=click.Choice(["method", "cell"]),
-    default="method",
-    show_default=True,
-    help="method: a job fits a method and does all its cells; cell: one job fits, one job a cell follows.",
+    default=None,
+    help="method: a job fits a method and does all its cells; cell: a job a cell, after one that fits.",
 )
+@click.option("--slurm", default="default", show_default=True, help="Settings in slurm/NAME.yaml, or a YAML file.")
+@click.option("--slurm-set", multiple=True, help="time=60, pdr.memory=32: over the settings of --slurm.")
+@click.option("--detach", is_flag=True, help="With --cluster slurm: submit everything and return.")
 @click.option("--retry-skipped", is_flag=True, help="Try again what was skipped for want of something.")
-def run(cluster: Cluster, jobs: int | None, grouping: Grouping, retry_skipped: bool, **options: Any) -> None:
+def run(
+    cluster: Cluster,
+    jobs: int | None,
+    grouping: Grouping | None,
+    slurm: str,
+    slurm_set: tuple[str, ...],
+    detach: bool,
+    retry_skipped: bool,
+    **options: Any,
+) -> None:
     """Cross methods with tasks and leave records, tables and figures.
 
     \b
     python -m bench run --methods all --tasks all
     python -m bench run -m 'pdr[loocc=off|both],beta_vae' -t identity --seeds 0..2
+    python -m bench run --cluster slurm --slurm my-cluster.yaml --detach
     """
     from rich.console import Console
 
-    from bench.main_job import run_benchmark
+    from bench.main_job import Execution, run_benchmark
+    from bench.resources import load_slurm
 
+    if cluster != "slurm" and (detach or slurm_set):
+        raise UsageError("--detach and --slurm-set go with --cluster slurm")
     settings = plan_settings(options)
-    cells = plan_cells(options, settings)
-    sys.exit(
-        run_benchmark(
-            Console(),
-            settings,
-            cells,
-            cluster,
-            jobs,
-            options["keep_stale"],
-            retry_skipped,
-            grouping,
-            command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
-        )
+    cluster_settings = load_slurm(slurm, slurm_set, jobs, settings.registry) if cluster == "slurm" else None
+    how = Execution(
+        cluster=cluster,
+        jobs=jobs,
+        grouping=grouping or (cluster_settings.grouping if cluster_settings else "method"),
+        slurm=cluster_settings,
+        detach=detach,
+        keep_stale=options["keep_stale"],
+        retry_skipped=retry_skipped,
+        command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
     )
+    sys.exit(run_benchmark(Console(), settings, plan_cells(options, settings), how))
 
 
 @main.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,50 +12,84 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bench.cluster import SlurmSchedule
 from bench.payload import Grouping, Payloads, make_units
 from bench.plan import Cell, Job, Settings, make_jobs, states, summary, write_plan
+from bench.progress import announced
 from bench.registry import Spec
+from bench.resources import SlurmSettings
 from bench.schedule import Cluster, Schedule, default_parallel
 from bench.store import SHIPPED, Store
 
 INTERRUPTED = 130  # the shell's convention for Ctrl-C
 
 
-def run_benchmark(
-    console: Console,
-    settings: Settings,
-    cells: list[Cell],
-    cluster: Cluster,
-    jobs: int | None,
-    keep_stale: bool,
-    retry_skipped: bool,
-    grouping: Grouping,
-    command: str,
-) -> int:
+@dataclass(frozen=True)
+class Execution:
+    """How the cells are to be run: what of the command line changes no number."""
+
+    cluster: Cluster
+    jobs: int | None  # side by side
+    grouping: Grouping
+    slurm: SlurmSettings | None  # of --cluster slurm
+    detach: bool
+    keep_stale: bool
+    retry_skipped: bool
+    command: str
+
+
+def run_benchmark(console: Console, settings: Settings, cells: list[Cell], how: Execution) -> int:
     """Run every cell that has no current result, then report. Returns the exit code: 0, 1 (something failed) or 130."""
     store = Store(settings.out, (SHIPPED,))
     store.out.mkdir(parents=True, exist_ok=True)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    write_plan(store, cells, command, settings.profile, started)
-    found = states(cells, store, keep_stale)
-    settled = ("ok",) if retry_skipped else ("ok", "skipped")
+    write_plan(store, cells, how.command, settings.profile, started)
+    found = states(cells, store, how.keep_stale)
+    settled = ("ok",) if how.retry_skipped else ("ok", "skipped")
     todo = make_jobs(cell for cell in cells if found[cell.key] not in settled)
     counts = ", ".join(f"{n} {state}" for state, n in sorted(summary(cells, found).items()))
-    parallel = min(jobs or default_parallel(settings.profile.threads), max(len(todo), 1))
-    console.print(f"{len(cells)} cells: {counts}; {len(todo)} jobs to run, {parallel} side by side", highlight=False)
+    line = f"{len(cells)} cells: {counts}; {len(todo)} jobs to run"
     problems: list[str] = []
-    if todo:
+    if not todo:
+        console.print(line, highlight=False)
+    else:
+        payloads = Payloads(settings, store, how.keep_stale, uuid.uuid4().hex[:12], started)
         try:
-            prepare_data(console, todo, settings)
-            attempt = uuid.uuid4().hex[:12]
-            payloads = Payloads(settings, store, keep_stale, attempt, started, os.getpid())
-            schedule = Schedule(payloads, make_units(todo, grouping, store), cluster, parallel, console)
-            schedule.run()
-            problems = schedule.problems
+            if how.slurm is not None:
+                console.print(f"{line} by SLURM", highlight=False)
+                problems = _run_on_cluster(console, payloads, todo, how, how.slurm)
+                if how.detach:
+                    return 0
+            else:
+                parallel = min(how.jobs or default_parallel(settings.profile.threads), len(todo))
+                console.print(f"{line}, {parallel} side by side", highlight=False)
+                prepare_data(console, todo, settings)
+                problems = _run_here(console, payloads, todo, how, parallel)
         except KeyboardInterrupt:
             console.print("\nstopped; what is done is kept: the same command goes on from here")
             return INTERRUPTED
     return _conclude(console, store, cells, problems, bool(todo))
+
+
+def _run_here(console: Console, payloads: Payloads, todo: list[Job], how: Execution, parallel: int) -> list[str]:
+    payloads.owner = os.getpid()
+    schedule = Schedule(payloads, make_units(todo, how.grouping, payloads.store), how.cluster, parallel, console)
+    with announced(payloads.store, payloads.attempt):
+        schedule.run()
+    return schedule.problems
+
+
+def _run_on_cluster(
+    console: Console, payloads: Payloads, todo: list[Job], how: Execution, slurm: SlurmSettings
+) -> list[str]:
+    schedule = SlurmSchedule(payloads, make_units(todo, how.grouping, payloads.store), slurm, console)
+    schedule.submit()
+    if how.detach:
+        schedule.submit_conclusion()
+        console.print(f"see `python -m bench status --out {payloads.store.out}`", highlight=False)
+    else:
+        schedule.wait()
+    return schedule.problems
 
 
 def prepare_data(console: Console, jobs: list[Job], settings: Settings) -> None:

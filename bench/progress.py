@@ -13,11 +13,12 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from bench.store import read_json, write_json
+from bench.store import Store, read_json, write_json
 
 _BEAT_SECONDS = 10.0
 _DEAD_SECONDS = 60.0
@@ -99,3 +100,32 @@ def process_lives(pid: int) -> bool:
 def read_progress(folder: Path) -> dict[str, Any]:
     """The job's last line: "done", "total", "what", "left" (seconds or None)."""
     return read_json(folder / "progress.json") or {"done": 0, "total": 1, "what": "starting", "left": None}
+
+
+# ------------------------------------------------------------------------------------------- the `run` command itself
+
+
+@contextlib.contextmanager
+def announced(store: Store, attempt: str) -> Iterator[None]:
+    """Say, while the block runs, that a `run` of this machine is at work on the folder: <out>/active/<attempt>.json."""
+    path = store.out / "active" / f"{attempt}.json"
+    write_json(path, {"host": socket.gethostname(), "pid": os.getpid(), "started": _birth(os.getpid())})
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def active(store: Store) -> list[dict[str, Any]]:
+    """The `run` commands at work on the folder: "host", "pid". Of other hosts, all that have not said goodbye."""
+    found = [read_json(path) for path in sorted((store.out / "active").glob("*.json"))]
+    here = socket.gethostname()
+    return [run for run in found if run and (run["host"] != here or _birth(run["pid"]) == run["started"] != 0)]
+
+
+def _birth(pid: int) -> int:
+    """When a process of this host began, in ticks since the machine did: a number used again belongs to another."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -27,7 +27,7 @@ _LOG_TAIL = 4000  # characters of the log that go into a record
 
 def supervise(payload_path: str) -> str:
     """Run the job until each of its cells has a record. Returns "" or, where even that failed, the reason."""
-    return _Watch(Path(payload_path)).run()
+    return Watch(Path(payload_path)).run()
 
 
 @dataclass
@@ -36,12 +36,12 @@ class Requeued:
 
     grace_seconds: float  # for the job to leave, before SLURM ends it
     minutes: int  # the time limit, for the reason in a record
-    _watch: _Watch | None = field(default=None, repr=False)
+    _watch: Watch | None = field(default=None, repr=False)
 
     def __call__(self, payload_path: str) -> str:
         from submitit.core.utils import UncompletedJobError
 
-        self._watch = _Watch(Path(payload_path))
+        self._watch = Watch(Path(payload_path))
         try:
             problem = self._watch.run()
         except UncompletedJobError as end:  # submitit gives up: the limit was met too often
@@ -63,7 +63,7 @@ class Requeued:
         return DelayedSubmission(Requeued(self.grace_seconds, self.minutes), payload_path)
 
 
-class _Watch:
+class Watch:
     """One payload, and the process at work on it."""
 
     def __init__(self, path: Path) -> None:
@@ -144,9 +144,10 @@ class _Watch:
         keys = [c["key"] for c in cells if not is_settled(self.store.record(c["key"]), c, self.payload)]
         self.record_lost(keys, reason)
 
-    def record_lost(self, keys: list[str], reason: str) -> None:
-        log = self.folder / "log.txt"
-        tail = log.read_text(errors="replace")[-_LOG_TAIL:] if log.exists() else ""
+    def record_lost(self, keys: list[str], reason: str, log: str = "") -> None:
+        """Record these cells as failed, with the end of the job's log and of a further one."""
+        own = self.folder / "log.txt"
+        tail = (own.read_text(errors="replace")[-_LOG_TAIL:] if own.exists() else "") + log
         for cell in self.payload["cells"]:
             if cell["key"] in keys:
                 lost = {"status": "failed", "reason": reason, "traceback": tail}
