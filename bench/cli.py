@@ -209,31 +209,6 @@ def plan(**options: Any) -> None:
     click.echo(f"{len(todo)} jobs to run, about {minutes:.0f} minutes of one core; output in {settings.out}")
 
 
-@main.command()
-@out_option
-@click.option("--failed", is_flag=True, help="Only what failed, with its reason.")
-def status(out: Path | None, failed: bool) -> None:
-    """Show each cell of the latest run of a folder.
-
-    \b
-    python -m bench status --out results/laptop
-    """
-    from bench.plan import read_plan, state_of
-    from bench.store import Store
-
-    store = Store((out or Path("results/laptop")).resolve())
-    content = read_plan(store)
-    counts: dict[str, int] = {}
-    for cell in content["cells"]:
-        record = store.record(cell["key"])
-        state = "missing" if record is None else state_of(record, cell["source"])
-        counts[state] = counts.get(state, 0) + 1
-        if not failed or state == "failed":
-            reason = "" if record is None else record.get("reason", "")
-            click.echo(f"{state:8} {cell['method']:32} {cell['task']:40} seed {cell['seed']}  {reason}".rstrip())
-    click.echo(f"{len(content['cells'])} cells: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
-
-
 @main.command("list")
 @click.argument("kind", type=click.Choice(["methods", "tasks", "datasets"]))
 @plugin_option

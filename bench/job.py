@@ -118,6 +118,7 @@ class Job:
             run = self._new_run(self.home)
             run.target = target
             start = time.monotonic()
+            self.reporter.doing([c["key"] for c in cells], "training")
             torch.manual_seed(payload["seed"])
             method.fit(encoder, pretraining, run)
             manifest = {

@@ -157,3 +157,19 @@ class SlowlyTrained(Method):
                 with Path(self.diary).open("a") as diary:
                     diary.write(f"{step}\n")
         run.facts.update(images_seen=self.steps * 16, optimiser_steps=self.steps)
+
+
+@dataclass(frozen=True)
+class Hungry(Method):
+    """Takes more and more memory while it is fitted, 50 MB at a time."""
+
+    megabytes: int = 4000
+
+    def build(self, image_size: int, domain: str) -> Encoder:
+        return _Noise()
+
+    def fit(self, encoder: Encoder, data: Pretraining, run: Run) -> None:
+        eaten = []
+        for _ in range(0, self.megabytes, 50):
+            eaten.append(np.ones(50 * 2**20, dtype=np.uint8))
+            time.sleep(0.1)
