@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from bench.api import BadInput
+from bench.render import speed
 from bench.render.camera import Camera, move, move_back, rotation
 from bench.render.raster import interpolate, rasterize
 from bench.render.shading import light_direction, normals, shade
@@ -151,7 +152,8 @@ class TestRasterizer:
     def test_a_moved_grid_has_no_cracks_and_any_thread_count_agrees(self, seed, degrees, rough):
         """Every pixel whose centre lies in some triangle is covered: checked against a test of all pairs in float64."""
         generator = torch.Generator().manual_seed(seed)
-        relief = torch.randn(1, 1, 12, 12) if rough else torch.randn(1, 1, 3, 3, generator=generator)
+        knots = 12 if rough else 3
+        relief = torch.randn(1, 1, knots, knots, generator=generator)
         depth = 1 + 0.1 * F.interpolate(relief, (12, 12), mode="bicubic", align_corners=True)[:, 0].tanh()
         camera = Camera(12)
         points = move(camera.back_project(depth).flatten(1, 2), random_views(1, degrees, seed))
@@ -197,6 +199,18 @@ class TestRasterizer:
         assert (warped - warped3d)[seen].abs().max() < 1e-5
         assert (gradient - gradient3d).abs().max() < 1e-4 * gradient3d.abs().max()
 
+    def test_speed_comparison_reports_agreement(self):
+        pytest.importorskip("pytorch3d")
+        lines = []
+        results = speed.main(batch=2, size=16, echo=lines.append)
+        assert [line.split()[0] for line in lines[2:]] == list(results) == ["smooth", "rough"]
+        for result in results.values():
+            assert result["covered"] > 50
+            assert result["coverage_differs"] == 0
+            assert result["depth_agrees"] >= 0.999
+            assert result["gradient_error"] < 1e-4
+            assert result["speedup"] > 1
+
 
 def _all_pairs(screen: torch.Tensor, faces: torch.Tensor, size: int) -> torch.Tensor:
     """(size, size) depth by testing every face against every pixel, infinite where none is seen."""
@@ -211,6 +225,13 @@ def _all_pairs(screen: torch.Tensor, faces: torch.Tensor, size: int) -> torch.Te
 
 
 class TestWarping:
+    def test_a_coarser_mesh_shows_the_same_smooth_depth(self, depth_map):
+        view = random_views(1, 30)
+        fine, coarse = (warp_depth(depth_map, view, CAMERA, stride=stride) for stride in (1, 2))
+        assert (fine.isfinite() != coarse.isfinite()).float().mean() < 0.02
+        both = fine.isfinite() & coarse.isfinite()
+        assert (fine - coarse)[both].abs().max() < 2e-3
+
     def test_no_motion_changes_nothing(self, depth_map):
         still = torch.zeros(1, 6)
         warped = warp_depth(depth_map, still, CAMERA)
