@@ -44,7 +44,7 @@ def test_check_tells_what_is_there_and_what_is_not(tmp_path):
     lines = report.text().splitlines()
     assert lines[0] == "att_orl: can be used" and all(len(line) < 200 for line in lines)
     prepare(AttOrl(), place(tmp_path, tmp_path))
-    assert check(AttOrl(), place(tmp_path, tmp_path)).unreadable == report.unreadable  # now from the cache
+    assert check(AttOrl(), place(tmp_path, tmp_path)).unreadable == report.unreadable
 
 
 def test_check_says_in_one_line_why_a_set_cannot_be_used(tmp_path):

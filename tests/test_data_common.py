@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pictures import picture, place
 from PIL import Image
@@ -93,6 +95,22 @@ def test_large_jpegs_look_the_same_as_read_in_full(tmp_path):
     assert np.abs(difference).max() <= 3
 
 
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    mode=st.sampled_from(["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "YCbCr"]),
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    size=st.integers(1, 24),
+    box=st.none() | st.tuples(*[st.floats(-10, 50)] * 4),
+    squeeze=st.booleans(),
+)
+def test_whatever_comes_out_is_square_rgb(tmp_path, mode, shape, size, box, squeeze):
+    suffix = "tif" if mode in ("CMYK", "YCbCr") else "png"
+    Image.new(mode, shape, 1).save(tmp_path / f"a.{suffix}")
+    corners = None if box is None else (*np.minimum(box[:2], box[2:]), *(np.maximum(box[:2], box[2:]) + 1))
+    pixels = decode(tmp_path / f"a.{suffix}", size, corners, squeeze)
+    assert pixels.shape == (size, size, 3) and pixels.dtype == np.uint8
+
+
 # ---------------------------------------------------------------------------------------------------------- the cache
 
 
@@ -107,6 +125,19 @@ def test_a_killed_build_leaves_nothing_that_is_believed(tmp_path):
     built = cached_folder(tmp_path / "a", lambda folder: (folder / "whole").write_text("whole"))
     assert [path.name for path in built.iterdir()] == ["whole"]
     cached_folder(tmp_path / "a", fails)  # there already: not built again
+
+
+def test_who_comes_second_waits_for_the_first(tmp_path):
+    built = []
+
+    def build(folder):
+        time.sleep(0.05)
+        built.append(folder)
+        (folder / "whole").write_text("whole")
+
+    with ThreadPoolExecutor(4) as pool:
+        folders = list(pool.map(lambda _: cached_folder(tmp_path / "a", build), range(4)))
+    assert len(built) == 1 and all((folder / "whole").read_text() == "whole" for folder in folders)
 
 
 def folder_of_faces(root: Path) -> Path:

@@ -12,6 +12,7 @@ from PIL import Image
 from bench.api import BadInput
 from bench.data.celeba import CelebA, official_part
 from bench.data.celebamask_hq import CLASSES, CelebAMaskHQ
+from bench.data.check import check
 from bench.data.emotions import EMOTIONS, CkPlus, RafDb
 from bench.data.extended_yale_b import ExtendedYaleB
 from bench.data.fer2013 import Fer2013
@@ -183,6 +184,7 @@ def test_fer2013_folders(tmp_path):
     data = Fer2013().load(place(tmp_path, tmp_path, size=48))
     assert sum(sizes(data, "emotion")[:2]) == 135 and sizes(data, "emotion")[2] == 28
     assert data.notes[0].startswith("5 training pictures also in the test part, left out: train/")
+    assert check(Fer2013(), place(tmp_path, tmp_path, size=48)).notes == data.notes
     shown = {image.tobytes() for image in data.images[data.split("emotion")["test"]]}
     assert not any(
         image.tobytes() in shown for image in data.pretraining().train._pixels[data.split("emotion")["train"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from bench.api import BadInput, Place, Source, Unavailable
 from bench.data.common import Listing, Photos, unreadable_note
 from bench.data.decode import try_each
 from bench.data.scan import PICTURES, counted, reason
+from bench.data.splits import picture_print
 
 
 @dataclass
@@ -58,23 +58,32 @@ def check(source: Source, place: Place) -> CheckReport:
         source.folder,
         root=listing.root,
         pictures=len(listing.files),
-        unreadable=_unreadable(source, listing, place),
         missing=listing.missing,
-        notes=listing.notes,
         others=_other_files(listing.root),
     )
-    broken = {file for file, _ in report.unreadable}
-    kept = listing.rows(np.array([row for row, file in enumerate(listing.files) if file not in broken], dtype=np.int64))
+
+    def read(row: int) -> bytes:
+        return picture_print(source.read(listing, row, place.image_size)["images"])
+
+    results = list(try_each(read, len(listing.files), place.progress, f"opening {source.folder}"))
+    errors = [
+        (file, result) for file, result in zip(listing.files, results, strict=True) if isinstance(result, Exception)
+    ]
+    report.unreadable = [[file, reason(error)] for file, error in errors]
+    kept = listing.rows(
+        np.array([row for row, result in enumerate(results) if isinstance(result, bytes)], dtype=np.int64)
+    )
     report.readable = len(kept.files)
     report.labels = [line for name in sorted(kept.classes) if (line := _label_line(kept, name))]
     try:
-        splits = source.checked_splits(kept)
+        splits = source.checked_splits(kept, [result for result in results if isinstance(result, bytes)])
         report.splits = [
             f"{target}: {', '.join(f'{part} {len(rows)}' for part, rows in split.items())}"
             for target, split in splits.items()
         ]
     except BadInput as error:
         report.problem = str(error)
+    report.notes = kept.notes
     return report
 
 
@@ -84,18 +93,6 @@ def prepare(source: Source, place: Place) -> str:
     size = place.image_size
     lines = [f"{data.name}: {len(data.images)} pictures of {size} x {size} pixels lie in {place.cache}"]
     return "\n".join(lines + [f"  note     {note}" for note in data.notes])
-
-
-def _unreadable(source: Photos, listing: Listing, place: Place) -> list[list[str]]:
-    known = source.cache_folder(listing, place) / "unreadable.json"
-    if known.is_file():
-        return json.loads(known.read_text())
-
-    def read(row: int) -> None:
-        source.read(listing, row, place.image_size)
-
-    results = try_each(read, len(listing.files), place.progress, f"opening {source.folder}")
-    return [[listing.files[row], reason(error)] for row, error in enumerate(results) if error is not None]
 
 
 def _label_line(listing: Listing, name: str) -> str:

@@ -16,7 +16,7 @@ from bench.api import BadInput, DataSet, Place, Source, Split, Unavailable
 from bench.data.cache import cached_folder
 from bench.data.decode import decode, try_each
 from bench.data.scan import counted, reason
-from bench.data.splits import without_repeats
+from bench.data.splits import picture_print, without_repeats
 from bench.store import digest
 
 
@@ -91,12 +91,7 @@ class Photos(Source):
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r")[: len(readable)] for name in listing.arrays}
         kept = listing.rows(readable)
         kept.notes = listing.notes + unreadable_note(json.loads((folder / "unreadable.json").read_text()))
-        splits = self.checked_splits(kept)
-        if self.repeats:
-            splits, repeats = without_repeats(arrays["images"], splits)
-            kept.notes += counted(
-                [kept.files[row] for row in repeats], "training pictures also in the test part, left out"
-            )
+        splits = self.checked_splits(kept, [picture_print(image) for image in arrays["images"]] if self.repeats else [])
         return DataSet(
             name=self.folder,
             domain=self.domain,
@@ -138,23 +133,26 @@ class Photos(Source):
             raise BadInput(f"{self.folder}: no usable picture in {root}: {told}")
         return listing
 
-    def cache_folder(self, listing: Listing, place: Place) -> Path:
-        """Where the decoded pictures lie: named by all they depend on (files, their sizes, cut-outs, image size)."""
-        return place.cache / f"{self.folder}-{self._pixel_key(listing, place)}"
-
     def prepare(self, listing: Listing, place: Place) -> Path:
-        """Decode all pictures into the cache unless they are there.
+        """Decode all pictures into the cache unless they are there: the folder's name says all they depend on.
 
-        The folder holds `<array>.npy`, `rows.npy` (the rows of the listing that could be read, to which the first rows
+        It holds `<array>.npy`, `rows.npy` (the rows of the listing that could be read, to which the first rows
         of the arrays belong) and `unreadable.json` ([file, reason] each).
         """
-        return cached_folder(
-            self.cache_folder(listing, place), lambda unfinished: self._decode_into(unfinished, listing, place)
-        )
+        folder = place.cache / f"{self.folder}-{self._pixel_key(listing, place)}"
+        return cached_folder(folder, lambda unfinished: self._decode_into(unfinished, listing, place))
 
-    def checked_splits(self, listing: Listing) -> dict[str, Split]:
-        """The splits of what could be read; `BadInput` where a part of one is empty."""
+    def checked_splits(self, listing: Listing, prints: list[bytes]) -> dict[str, Split]:
+        """The splits of what could be read; `BadInput` where a part of one is empty.
+
+        Where the set `repeats` test pictures in training, these are found by their `prints` (one a row), left out of
+        train and val, and noted in the listing.
+        """
         splits = self.splits(listing) if listing.files else {}
+        if self.repeats and splits:
+            splits, repeated = without_repeats(prints, splits)
+            names = [listing.files[row] for row in repeated]
+            listing.notes = listing.notes + counted(names, "training pictures also in the test part, left out")
         told = f" ({'; '.join(listing.notes)})" if listing.notes else ""
         if not splits:
             raise BadInput(f"{self.folder}: no readable picture{told}")

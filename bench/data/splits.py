@@ -46,12 +46,16 @@ def split_official(partition: np.ndarray, labels: np.ndarray, seed: int, val: fl
     return {"train": train, "val": validation, "test": tested}
 
 
-def without_repeats(images: np.ndarray, splits: Mapping[str, Split]) -> tuple[dict[str, Split], list[int]]:
+def picture_print(image: np.ndarray) -> bytes:
+    """The same for two pictures if and only if all their pixels are."""
+    return hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+
+
+def without_repeats(prints: list[bytes], splits: Mapping[str, Split]) -> tuple[dict[str, Split], list[int]]:
     """The splits without those train and val rows whose picture is also in the default test part; and these rows.
 
-    Pictures are the same where all pixels are. The test part stays the official one.
+    `prints` holds the `picture_print` of every row. The test part stays as it is.
     """
-    prints = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
     tested = {prints[row] for row in splits["default"]["test"]}
     repeated = np.array([found in tested for found in prints])
     in_training = np.concatenate([splits["default"]["train"], splits["default"]["val"]])
