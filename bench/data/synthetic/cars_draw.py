@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.data.synthetic.cars_types import BODY_TYPES, draw_albedos, draw_shapes
-
-Table = dict[str, np.ndarray]
+from bench.data.synthetic.shifts import Table
 
 # Training ranges, and the steps beyond them.
 LIGHT_ANGLE = 35.0  # between the light and the camera's axis: uniform up to this
@@ -71,18 +70,6 @@ def _draw_surroundings(table: Table, rng: np.random.Generator) -> None:
     table["skyline_height"] = rng.uniform(0, 0.06, (count, 2))  # lower houses, and how much higher others; camera units
     table["skyline_waves"] = rng.uniform(40, 160, (count, 2))
     table["skyline_phases"] = rng.uniform(0, 2 * np.pi, (count, 2))
-
-
-def move_light(table: Table, low: float, high: float, seed: int) -> Table:
-    """The same scenes lit from an angle uniform in [low, high] degrees; nothing else changes."""
-    angle = np.random.default_rng([seed, 3, int(low)]).uniform(low, high, len(table["scene"]))
-    return {**table, "light_angle": angle}
-
-
-def turn_car(table: Table, low: float, high: float, seed: int) -> Table:
-    """The same scenes seen at a yaw uniform in [low, high] degrees, to the side it was; nothing else changes."""
-    yaw = np.random.default_rng([seed, 4, int(low)]).uniform(low, high, len(table["scene"]))
-    return {**table, "yaw": np.copysign(yaw, table["yaw"])}
 
 
 def light_of(table: Table) -> np.ndarray:

@@ -18,12 +18,13 @@ from bench.data.synthetic.cars_parts import build
 from bench.data.synthetic.cars_types import ALBEDO, BODY_TYPES, SHAPE
 from bench.data.synthetic.scene import place as place_before_camera
 from bench.data.synthetic.scene import render
+from bench.data.synthetic.shifts import add_shifts
 from bench.data.synthetic.store import rendered, source_fingerprint
 
 SCALE = 0.031  # camera units a metre; the picture is 0.175 wide at depth 1
 NOISE = 0.012  # standard deviation of the sensor noise
 MAPS = ("mask", "depth", "normals", "albedo", "shading", "foreground")
-FILES = ("syncars", "cars_background", "cars_draw", "cars_geometry", "cars_mesh", "cars_parts", "cars_types")
+FILES = ("syncars", "cars_background", "cars_draw", "cars_geometry", "cars_mesh", "cars_parts", "cars_types", "shifts")
 
 
 @dataclass(frozen=True)
@@ -70,32 +71,14 @@ class SynCars(Source):
         )
 
     def tables(self) -> tuple[draw.Table, dict[str, Split]]:
-        """The factors of every picture and the splits: cars x images_per_car pictures, then those of the steps.
-
-        The steps' pictures are test scenes rendered again with nothing changed but the angle of the light, or the yaw.
-        """
+        """The factors of every picture and the splits: cars x images_per_car pictures, then those of the shifts."""
         table = draw.draw_pictures(self.cars, self.images_per_car, self.seed)
         default = self._between_cars(table)
-        chosen = np.linspace(0, len(default["test"]) - 1, min(self.ood_per_step, len(default["test"]))).astype(int)
-        base = default["test"][chosen]
-        scenes = {name: column[base] for name, column in table.items()}
-        splits: dict[str, Split] = {
-            "default": default,
-            "instance": self._closed_set(table["instance"], default["test"]),
-        }
-        splits["pretrain"] = {part: default[part] for part in ("train", "val")}
-        start, pieces = len(table["scene"]), [table]
-        for target, steps, change in (
-            ("ood_lighting", draw.LIGHT_STEPS, draw.move_light),
-            ("ood_viewpoint", draw.YAW_STEPS, draw.turn_car),
-        ):
-            ood = {"train": default["train"], "val": default["val"], "test": base}
-            for number, (low, high) in enumerate(steps, 1):
-                pieces.append(change(scenes, low, high, self.seed))
-                ood[f"step_{number}"] = np.arange(start, start + len(base))
-                start += len(base)
-            splits[target] = ood
-        return {name: np.concatenate([piece[name] for piece in pieces]) for name in table}, splits
+        shifts = {"ood_lighting": ("light_angle", draw.LIGHT_STEPS), "ood_viewpoint": ("yaw", draw.YAW_STEPS)}
+        whole, splits = add_shifts(table, default, self.ood_per_step, shifts, self.seed)
+        splits["default"], splits["pretrain"] = default, {part: default[part] for part in ("train", "val")}
+        splits["instance"] = self._closed_set(table["instance"], default["test"])
+        return whole, splits
 
     def _between_cars(self, table: draw.Table) -> Split:
         """Whole cars are dealt out, in the same shares of every body type."""
