@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,7 +34,13 @@ def scenes(seed: int, count: int = 2) -> draw.Table:
     return draw.draw_pictures(draw.draw_people(count, seed), 1, seed) | {"scene": np.arange(count)}
 
 
-def rendered(table: draw.Table, view: np.ndarray | None = None, light: np.ndarray | None = None, mirror: bool = False, background=0.0):
+def rendered(
+    table: draw.Table,
+    view: np.ndarray | None = None,
+    light: np.ndarray | None = None,
+    mirror: bool = False,
+    background=0.0,
+):
     """Images and maps without sensor noise, on a plain background, seen and lit as given."""
     factors = {name: torch.as_tensor(column, dtype=torch.float32) for name, column in table.items()}
     heads = (head_vertices(factors) + torch.tensor([0, synfaces.LIFT, 0])) * synfaces.SCALE
@@ -45,8 +53,13 @@ def rendered(table: draw.Table, view: np.ndarray | None = None, light: np.ndarra
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return SMALL.load(Place(SIZE, tmp_path_factory.mktemp("cache"), None))
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def data(cache):
+    return SMALL.load(Place(SIZE, cache, None))
 
 
 # ------------------------------------------------------------------------------------------------- pictures and maps
@@ -81,7 +94,9 @@ def test_normals_agree_with_depth(seed):
     depth, inside = out["depth"].astype(np.float64), eroded(out["foreground"], 2)
     slant = normals_from_depth(depth)
     cosine = (slant * out["normals"].astype(np.float64)).sum(-1)
-    steps = np.abs(np.diff(depth, axis=2, prepend=depth[:, :, :1])) + np.abs(np.diff(depth, axis=1, prepend=depth[:, :1]))
+    steps = np.abs(np.diff(depth, axis=2, prepend=depth[:, :, :1])) + np.abs(
+        np.diff(depth, axis=1, prepend=depth[:, :1])
+    )
     smooth = inside & (steps < 0.004)  # not across an edge where one part hides another
     angle = np.degrees(np.arccos(cosine[smooth].clip(-1, 1)))
     assert smooth.sum() > 1000
@@ -242,7 +257,7 @@ def test_the_data_set_has_what_it_promises(data):
     for name in ("shape", "albedo", "expression", "light", "view"):
         assert len(data.classes[name]) == data.labels[name].shape[1]
     assert len(data.classes["attributes"]) == data.labels["attributes"].shape[1]
-    assert data.classes["emotion"] == "surprise fear disgust happiness sadness anger neutral".split()
+    assert data.classes["emotion"] == ["surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"]
 
 
 def test_rendering_again_gives_the_same_bytes(data, tmp_path):
@@ -262,14 +277,23 @@ def test_bytes_do_not_depend_on_torch_threads(data):
     assert np.array_equal(alone["images"], data.images[:16])
 
 
-def test_two_processes_worth_of_loads_render_once(tmp_path, monkeypatch):
-    calls = []
-    original = synfaces.render_faces
-    monkeypatch.setattr(synfaces, "render_faces", lambda *a: calls.append(1) or original(*a))
-    with ThreadPoolExecutor(2) as pool:
-        both = list(pool.map(lambda _: SMALL.load(Place(32, tmp_path, None)), range(2)))
-    assert np.array_equal(both[0].images, both[1].images)
-    assert len(calls) == 1  # 55 pictures of 32 pixels are one chunk
+def test_processes_share_one_rendering_and_agree_to_the_byte(tmp_path):
+    """Two processes at once on one cache render once; this process, on its own cache, gets the same content."""
+    script = (
+        "import sys, torch; from pathlib import Path; from bench.api import Place;"
+        "from bench.data.synthetic import synfaces; torch.set_num_threads(2);"
+        "SynFaces = synfaces.SynFaces; original = synfaces.render_faces;"
+        "synfaces.render_faces = lambda *a: print('rendered') or original(*a);"
+        "SynFaces(people=5, images_per_person=5, ood_per_step=3).load(Place(32, Path(sys.argv[1]), None))"
+    )
+    start = [sys.executable, "-c", script, str(tmp_path / "theirs")]
+    processes = [subprocess.Popen(start, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sorted(said) == ["", "rendered\n"]  # 55 pictures of 32 pixels are one chunk
+    ours, theirs = Place(32, tmp_path / "ours", None), Place(32, tmp_path / "theirs", None)
+    fingerprint = SMALL.load(ours).fingerprint
+    assert content_fingerprint(ours, "synfaces", fingerprint) == content_fingerprint(theirs, "synfaces", fingerprint)
 
 
 def test_an_interrupted_rendering_starts_over(tmp_path, monkeypatch):
@@ -291,22 +315,23 @@ def test_an_interrupted_rendering_starts_over(tmp_path, monkeypatch):
 
 
 def test_fingerprint_follows_settings_size_and_seed(tmp_path):
-    place_64, place_32 = Place(64, tmp_path, None), Place(32, tmp_path, None)
-    prints = {SynFaces().fingerprint(place_64), SynFaces().fingerprint(place_32), SynFaces(seed=1).fingerprint(place_64),
-              SynFaces(people=201).fingerprint(place_64)}  # fmt: skip
-    assert len(prints) == 4
-    assert SynFaces().fingerprint(place_64) in prints
+    here = Place(64, tmp_path, None)
+    others = [SynFaces(seed=1), SynFaces(people=201), SynFaces(ood_per_step=9)]
+    prints = {source.fingerprint(here) for source in (SynFaces(), *others)}
+    assert len(prints | {SynFaces().fingerprint(Place(32, tmp_path, None))}) == 5
+    assert SynFaces().fingerprint(here) in prints
 
 
-def test_content_fingerprint_covers_every_file(data, tmp_path):
-    again = SMALL.load(Place(SIZE, tmp_path, None))
-    folder = next(path for path in tmp_path.iterdir() if path.is_dir())
-    manifest = json.loads((folder / "manifest.json").read_text())
-    assert set(manifest["files"]) == {path.name for path in folder.glob("*.npy")}
-    assert manifest["content"] == content_fingerprint(Place(SIZE, tmp_path, None), "synfaces", again.fingerprint)
-    other = SynFaces(people=5, images_per_person=5, ood_per_step=3, seed=1)
-    different = other.load(Place(SIZE, tmp_path, None))
-    assert content_fingerprint(Place(SIZE, tmp_path, None), "synfaces", different.fingerprint) != manifest["content"]
+def test_content_fingerprint_covers_every_file(data, cache):
+    manifest = json.loads((cache / f"synfaces-{data.fingerprint}" / "manifest.json").read_text())
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in cache.glob("synfaces-*/*.npy")}
+    assert manifest["files"] == files
+    assert manifest["content"] == content_fingerprint(Place(SIZE, cache, None), "synfaces", data.fingerprint)
+
+
+def test_another_seed_shows_other_people(data):
+    table, _ = SynFaces(people=5, images_per_person=5, ood_per_step=3, seed=1).tables()
+    assert not np.isclose(table["head_width"][:25], data.labels["shape"][:25, 0]).any()
 
 
 @pytest.mark.parametrize("size", [32, 128])

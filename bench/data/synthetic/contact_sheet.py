@@ -105,10 +105,10 @@ def picture_of(name: str, values: np.ndarray, foreground: np.ndarray | None) -> 
 
 
 def palette() -> np.ndarray:
-    """(256, 3) uint8: 0 black, then colours far apart in hue (steps of the golden angle); 255 (ignore) white."""
-    hue = np.arange(256)[:, None] * 0.618034 + np.array([0, 1 / 3, 2 / 3])
-    shade = 0.75 + 0.25 * np.cos(np.arange(256) * 2.4)[:, None]
-    colours = (255 * shade * (0.55 + 0.45 * np.cos(2 * np.pi * hue))).astype(np.uint8)
+    """(256, 3) uint8: 0 black, 255 (ignore) white, between them twenty colours in turn."""
+    from matplotlib import colormaps
+
+    colours = (255 * colormaps["tab20"](np.arange(255, -1, -1) % 20)[:, :3]).astype(np.uint8)
     colours[0], colours[255] = 0, 255
     return colours
 
