@@ -75,6 +75,10 @@ def test_stanford_cars_without_test_labels_or_devkit(tmp_path):
     data = StanfordCars().load(place(tmp_path, tmp_path))
     assert sizes(data, "model") == [28, 4, 8]
     assert StanfordCars().listing(place(tmp_path, tmp_path)).missing == ["cars_test_annos_withlabels.mat"]
+    no_class = np.array([[("00001.jpg",)]], dtype=[("fname", object)])
+    savemat(root / "devkit" / "cars_test_annos_withlabels.mat", {"annotations": no_class})
+    with pytest.raises(BadInput, match="must have the fields fname, class"):
+        StanfordCars().load(place(tmp_path, tmp_path))
     text(root / "devkit" / "cars_train_annos.mat", "no matlab file")
     with pytest.raises(BadInput, match="no readable variable 'annotations'"):
         StanfordCars().load(place(tmp_path, tmp_path))

@@ -57,7 +57,7 @@ class CelebAMaskHQ(Photos):
         )
 
     def splits(self, listing: Listing) -> dict[str, Split]:
-        """CelebA's official parts (2,824 test pictures); a seeded 80 : 10 : 10 split where the mapping is missing."""
+        """CelebA's official parts; a seeded 80 : 10 : 10 split where the mapping is missing."""
         partition = listing.labels["partition"]
         if MAPPING in listing.missing:
             partition = np.zeros_like(partition)

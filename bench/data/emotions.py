@@ -72,7 +72,7 @@ class CkPlus(Photos):
     folders: ClassVar[tuple[str, ...]] = ("CKPlus", "CK+")
     inner: ClassVar[str] = "CK+48"
     markers: ClassVar[tuple[str, ...]] = ("*/S[0-9]*_*.png",)
-    homepage: ClassVar[str] = "https://www.jeffcohn.net/resources/"
+    homepage: ClassVar[str] = "https://www.kaggle.com/datasets/shawon10/ckplus"
     group: ClassVar[str | None] = "identity"
 
     def scan(self, root: Path) -> Listing:

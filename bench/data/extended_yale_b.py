@@ -34,7 +34,8 @@ class ExtendedYaleB(Photos):
 
     def scan(self, root: Path) -> Listing:
         """Labels "identity"; "azimuth" and "elevation" of the light in degrees (positive: from the picture's left, from
-        above); "angle", degrees between light and camera axis; "subset", 0 to 4 for the standard subsets 1 to 5."""
+        above); "angle", degrees between light and camera axis; "subset", 0 to 4 for the standard subsets 1 to 5.
+        """
         folders = [folder for folder in folders_in(root) if folder.name.startswith("yaleB")]
         found = [path for folder in folders for path in pictures_in(folder, (".pgm",))]
         light = {path: match.groups() for path in found if (match := NAME.fullmatch(path.name))}

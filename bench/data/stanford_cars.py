@@ -27,6 +27,7 @@ BODIES = {
     "supercab": "pickup",
 }
 BODY_TYPES = list(dict.fromkeys(BODIES.values()))
+BOX = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
 ANNOTATIONS = {"cars_train": "cars_train_annos.mat", "cars_test": "cars_test_annos_withlabels.mat"}
 
 
@@ -58,11 +59,14 @@ class StanfordCars(Photos):
                 missing.append(file)
                 continue
             present = {picture.name for picture in pictures_in(root / part)} if (root / part).is_dir() else set()
-            for entry in np.atleast_1d(_read_mat(path, "annotations")):
+            entries = np.atleast_1d(_read_mat(path, "annotations"))
+            if not {"fname", "class", *BOX} <= set(entries.dtype.names or ()):
+                raise BadInput(f"{path}: the annotations must have the fields fname, class, {', '.join(BOX)}")
+            for entry in entries:
                 if (name := str(entry["fname"])) in present:
                     files.append(f"{part}/{name}")
                     models.append(int(entry["class"]) - 1)
-                    boxes.append([float(entry[side]) for side in ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")])
+                    boxes.append([float(entry[side]) for side in BOX])
                 else:
                     missing.append(f"{part}/{name}")
         bodies = np.array([body_type(name) for name in names], dtype=np.int64)

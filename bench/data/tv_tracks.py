@@ -20,7 +20,7 @@ class TvTracks(Photos):
 
     folder: ClassVar[str] = "tv_tracks"
     folders: ClassVar[tuple[str, ...]] = ("multimedia",)
-    homepage: ClassVar[str] = "https://github.com/vivoutlaw/SSIAM"
+    homepage: ClassVar[str] = "KIT's television person identification data, CVPR 2013, faces cut out"
     group: ClassVar[str | None] = "track"
     tracks: ClassVar[str] = ""  # the folder of tracks
     episode: ClassVar[str] = ""  # the list of names

@@ -76,9 +76,7 @@ class SynFace(Photos):
 class SynCar(SynFace):
     """unsup3d's syncar: rendered ShapeNet cars. The paper's car pre-training data."""
 
-    crop: int = (
-        100  # pixels: side of the square that is used, from row 8 and column 14, as published; 0 = the whole picture
-    )
+    crop: int = 100  # pixels: side of the square from row 8 and column 14, as published; 0 = the whole picture
 
     domain: ClassVar[Domain] = "car"
     folder: ClassVar[str] = "syncar"

@@ -33,7 +33,8 @@ class UtkFace(Photos):
         A picture that lies there several times (copies hold overlapping folders) is taken once, the aligned one first.
         """
         found = [path for folder in (root, *folders_in(root)) for path in pictures_in(folder)]
-        named = [path for path in found if path.name.partition("_")[0].isdecimal()]
+        named = [path for path in found if _starts_with_age(path)]
+        strange = [path.name for path in found if not _starts_with_age(path)]
         chips_first = sorted(named, key=lambda path: ".chip." not in path.name)
         once = {path.name.partition(".")[0]: path for path in reversed(chips_first)}
         pictures = [once[stem] for stem in sorted(once)]
@@ -51,9 +52,7 @@ class UtkFace(Photos):
             notes=[
                 *counted(incomplete, "names without a valid age, gender or race (what is missing counts as unknown)"),
                 *counted(copies, "further copies of a picture left out"),
-                *counted(
-                    [path.name for path in found if path not in named], "pictures not named after the rule left out"
-                ),
+                *counted(strange, "pictures whose name does not start with an age left out"),
             ],
         )
 
@@ -61,6 +60,10 @@ class UtkFace(Photos):
         """70 : 10 : 20 at random (seeded); there is no official split, and the people are not told."""
         split = split_within(np.zeros(len(listing.files)), self.seed)
         return {"default": split, "pretrain": split}
+
+
+def _starts_with_age(path: Path) -> bool:
+    return path.name.partition("_")[0].isdecimal()
 
 
 def _fields(stem: str) -> tuple[int, int, int]:
