@@ -94,7 +94,7 @@ def test_tuning_looks_at_validation_not_at_test(tmp_path):
     # labels that features say nothing of are best answered with their frequencies: the strongest regularisation
     noise = Examples(val.rows, val.features, np.random.default_rng(0).permutation(val.labels), val.groups)
     linear.evaluate(train, noise, test, [str(i) for i in range(10)], "tuned", run)
-    assert run.facts["linear"]["strength"][0] > 10 * chosen[0]
+    assert min(run.facts["linear"]["strength"], default=np.inf) > 10 * chosen[0]
 
 
 @pytest.mark.parametrize("recipe", ["tuned", "paper"])

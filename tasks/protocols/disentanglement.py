@@ -14,8 +14,8 @@ import numpy as np
 from tasks.protocols.examples import standardise
 
 BINS = 20
-PATH = np.geomspace(1, 0.01, 8)  # lasso penalties tried, as shares of the one at which all weights are zero
-LASSO_EXAMPLES = 2000
+PATH = np.geomspace(1, 0.01, 5)  # lasso penalties tried, as shares of the one at which all weights are zero
+LASSO_EXAMPLES = 1000
 CHUNK = 64  # features whose mutual information is computed at a time: bounds the memory
 
 

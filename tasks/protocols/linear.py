@@ -161,7 +161,8 @@ def fit_tuned(train: Examples, val: Examples, classes: int, run: Run) -> Heads:
         w = problem.descend(w, strength, check)
         if bool((lowest == before).all()) and strength < STRENGTHS[0]:
             break
-    run.facts["linear"] = {name: np.unique(values).tolist() for name, values in chosen.items()}
+    moved = np.isfinite(chosen["strength"])  # the others stay with the frequencies
+    run.facts["linear"] = {name: np.unique(values[moved]).tolist() for name, values in chosen.items()}
     return _heads(problem, best, train.features)
 
 
