@@ -47,14 +47,17 @@ def part(content: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in content.items() if name.startswith(prefix)}
 
 
-def load_matching(module: nn.Module, state: Mapping[str, Any], source: str | Path) -> None:
+def load_matching(
+    module: nn.Module, state: Mapping[str, Any], source: str | Path, may_lack: tuple[str, ...] = ()
+) -> None:
     """Load `state` where it has exactly the module's names and shapes, else name the first tensor that differs.
 
-    Batch normalisation's count of batches may be missing, as it is in old files: nothing here uses it.
+    Tensors with one of `may_lack` in their name may be missing and keep their values; so may batch normalisation's count
+    of batches, which nothing here uses and old files do not have.
     """
     own = module.state_dict()
     for name, tensor in own.items():
-        if name not in state and name.endswith("num_batches_tracked"):
+        if name not in state and any(text in name for text in ("num_batches_tracked", *may_lack)):
             continue
         if name not in state:
             raise BadInput(f"{source}: has no tensor {name!r} (wanted: {tuple(tensor.shape)})")

@@ -57,6 +57,7 @@ def test_mismatches_name_the_first_tensor(tmp_path):
     good = {name: tensor + 1 for name, tensor in net.state_dict().items()}
     load_matching(net, {k: v for k, v in good.items() if not k.endswith("num_batches_tracked")}, "x.pt")
     assert torch.equal(net[0].weight, good["0.weight"])
+    load_matching(net, {k: v for k, v in good.items() if "bias" not in k}, "x.pt", may_lack=("bias",))
     cases = {
         "has no tensor '0.bias'": {k: v for k, v in good.items() if k != "0.bias"},
         r"'0.weight' is \(3, 4\), wanted \(3, 2\)": good | {"0.weight": torch.zeros(3, 4)},
