@@ -7,9 +7,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from bench.report.collect import Results
-from bench.report.figures import FAMILY_COLOURS, Sketch, method_legend, method_styles, panels
+from bench.report.figures import (
+    FAMILY_COLOURS,
+    MOST,
+    Layout,
+    Sketch,
+    label_width,
+    legend_height,
+    method_legend,
+    method_styles,
+)
 from bench.report.paper import slug
-from bench.report.tables import Entry, Table, summarise
+from bench.report.tables import Column, Entry, Table, summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,61 +31,78 @@ def bars(table: Table) -> Sketch:
     """A panel of horizontal bars with 95 % intervals for every column."""
     from matplotlib.patches import Patch
 
-    rows = len(table.rows)
-    figure, axes = panels(len(table.columns), 2.3, 0.55 + 0.15 * rows, sharey=True)
-    for j, (column, ax) in enumerate(zip(table.columns, axes, strict=True)):
+    rows, columns = len(table.rows), table.columns[:MOST]
+    labels = [row.label for row in table.rows]
+    layout = Layout(len(columns), 1.7, 0.15 * rows + 0.1, left=label_width(labels), gap=0.2, legend=0.3)
+    figure, axes = layout.draw()
+    families = dict.fromkeys(row.family for row in table.rows)
+    for j, (column, ax) in enumerate(zip(columns, axes, strict=True)):
         factor = 100 if column.percent else 1
-        for i, row in enumerate(table.rows):
-            entry = table.entry(i, j)
-            if entry.value is None:
-                ax.text(0, i, f" {entry.state}", va="center", fontsize=6, color="#555555")
-                continue
-            hatch = "////" if entry.state == "partial" else None
-            ax.barh(
-                i, factor * entry.value, 0.7, color=FAMILY_COLOURS[row.family], hatch=hatch, edgecolor="white", lw=0
-            )
-            if entry.low is not None and entry.high is not None:
-                ax.plot([factor * entry.low, factor * entry.high], [i, i], color="black", lw=1)
+        entries = [table.entry(i, j) for i in range(rows)]
+        for hatch, state in ((None, "complete"), ("////", "partial")):
+            some = [i for i in range(rows) if entries[i].state == state]
+            colours = [FAMILY_COLOURS[table.rows[i].family] for i in some]
+            values = [factor * (entries[i].value or 0) for i in some]
+            ax.barh(some, values, 0.7, color=colours, hatch=hatch, edgecolor="white", lw=0)
+        limits = [
+            (i, factor * e.low, factor * e.high)
+            for i, e in enumerate(entries)
+            if e.low is not None and e.high is not None
+        ]
+        if limits:
+            ax.hlines(*zip(*limits, strict=True), color="black", lw=1)
+        for i in (i for i, entry in enumerate(entries) if entry.value is None):
+            ax.text(0, i, f" {entries[i].state}", va="center", fontsize=6, color="#555555")
         if column.chance is not None:
             ax.axvline(factor * column.chance, color="black", linestyle=":", lw=0.8)
-        ax.set_title(_wrapped(column.title), fontsize=7)
-        unit = " (%)" if column.percent else ""
-        ax.set_xlabel(column.score + unit + ("" if column.higher_is_better else ", lower is better"), fontsize=7)
+        ax.set_title(column.title.replace("[", "\n[", 1), fontsize=7)
+        ax.set_xlabel(_score_label(column), fontsize=7, labelpad=1)
+        ax.tick_params(labelsize=6)
         ax.grid(axis="x", lw=0.3)
-        ax.set_yticks(range(rows), [row.label for row in table.rows], fontsize=7)
+        ax.set_yticks(range(rows), labels if j % layout.across == 0 else [], fontsize=7)
         ax.set_ylim(rows - 0.4, -0.6)
-    families = dict.fromkeys(row.family for row in table.rows)
     handles = [Patch(color=FAMILY_COLOURS[family], label=family or "no result yet") for family in families]
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), frameon=False)
+    figure.legend(handles=handles, loc="lower left", ncols=len(handles), frameon=False, fontsize=7)
     said = "main score of every method; lines are 95 % intervals, dotted lines chance, hatched bars lack seeds"
-    return Sketch(f"bars_{table.name}", f"{table.title}: {said}", figure)
+    return Sketch(f"bars_{table.name}", f"{table.title}: {said}{_left_out(table)}", figure)
 
 
 def cost(table: Table, results: Results) -> Sketch:
     """Main score of every column against seconds of training, both means over seeds."""
     seconds = {row.label: _fit_seconds(results, row.label) for row in table.rows}
-    styles = method_styles([row.label for row in table.rows])
     known = [value for value in seconds.values() if value is not None]
-    figure, axes = panels(len(table.columns), 2.3, 1.7)
-    for j, (column, ax) in enumerate(zip(table.columns, axes, strict=True)):
+    styles = method_styles([row.label for row in table.rows])
+    columns = table.columns[:MOST]
+    figure, axes = Layout(len(columns), 1.6, 1.1, left=0.5, gap=0.55, legend=legend_height(list(styles))).draw()
+    for j, (column, ax) in enumerate(zip(columns, axes, strict=True)):
         factor = 100 if column.percent else 1
         for i, row in enumerate(table.rows):
-            entry = table.entry(i, j)
-            spent = seconds[row.label]
+            entry, spent = table.entry(i, j), seconds[row.label]
             if entry.value is None or spent is None:
                 continue
-            error = None
             if entry.low is not None and entry.high is not None:
-                error = [[factor * (entry.value - entry.low)], [factor * (entry.high - entry.value)]]
-            ax.errorbar(spent, factor * entry.value, error, lw=0.8, ms=4, **styles[row.label])
-        ax.set_title(_wrapped(column.title), fontsize=7)
-        ax.set_ylabel(column.score + (" (%)" if column.percent else ""), fontsize=7)
+                ax.vlines(spent, factor * entry.low, factor * entry.high, color=styles[row.label]["color"], lw=0.8)
+            ax.plot(spent, factor * entry.value, ms=4, **styles[row.label])
+        ax.set_title(column.title.replace("[", "\n[", 1), fontsize=7)
+        ax.set_ylabel(_score_label(column), fontsize=7, labelpad=1)
+        ax.set_xlabel("training (s)", fontsize=7, labelpad=1)
+        ax.tick_params(labelsize=6)
         ax.set_xscale("symlog", linthresh=1)
         ax.set_xlim(-0.2, 2 * max(known, default=1.0) + 1)
-        ax.set_xlabel("training (s)", fontsize=7)
+        ax.minorticks_off()
         ax.grid(lw=0.3)
     method_legend(figure, styles)
-    return Sketch(f"cost_{table.name}", f"{table.title}: main score against seconds of training on one machine", figure)
+    caption = f"{table.title}: main score against seconds of training (horizontal){_left_out(table)}"
+    return Sketch(f"cost_{table.name}", caption, figure)
+
+
+def _score_label(column: Column) -> str:
+    return column.score + (" (%)" if column.percent else "") + ("" if column.higher_is_better else ", lower is better")
+
+
+def _left_out(table: Table) -> str:
+    more = len(table.columns) - MOST
+    return f"; {more} more tasks stand in the table alone" if more > 0 else ""
 
 
 def curves(results: Results) -> Iterator[Sketch]:
@@ -87,8 +113,8 @@ def curves(results: Results) -> Iterator[Sketch]:
             data = _summaries(results, task, [f"{stem}@{level}" for level in levels])
             if len(levels) < 2 or not data or stem == "drop":  # the drop is the same curve upside down
                 continue
-            figure, (ax,) = panels(1, 3.6, 2.4)
             styles = method_styles(list(data))
+            figure, (ax,) = Layout(1, 3.4, 1.8, legend=legend_height(list(data))).draw()
             x = [_number(level) for level in levels]
             for method, entries in data.items():
                 _line(ax, x, list(entries.values()), styles[method])
@@ -115,8 +141,9 @@ def dots(results: Results) -> Iterator[Sketch]:
                 continue
             first = next(iter(data.values()))
             order = sorted(range(len(names)), key=lambda k: list(first.values())[k].value or 0)
-            figure, (ax,) = panels(1, 4.2, 0.6 + 0.16 * len(names))
             styles = method_styles(list(data))
+            left = label_width(names)
+            figure, (ax,) = Layout(1, 3.0, 0.1 + 0.15 * len(names), left=left, legend=legend_height(list(data))).draw()
             for method, entries in data.items():
                 values = [100 * (list(entries.values())[k].value or 0) for k in order]
                 ax.plot(values, range(len(order)), linestyle="", ms=4, alpha=0.85, **styles[method])
@@ -136,8 +163,8 @@ def _line(ax: Axes, x: list[float], entries: list[Entry], style: dict[str, Any])
 
 
 def _families(results: Results, task: str, separator: str) -> dict[str, list[str]]:
-    """Stem -> what follows the separator, of the task's score names."""
-    names = next((list(cell.scores) for cell in results.cells if cell.task == task and cell.scores), [])
+    """Stem -> what follows the separator, of all score names of a task."""
+    names = dict.fromkeys(n for m in results.methods for cell in results.good(m, task)[:1] for n in cell.scores)
     found: dict[str, list[str]] = {}
     for name in names:
         stem, _, rest = name.partition(separator)
@@ -161,7 +188,3 @@ def _number(level: str) -> float:
     """The number in a level's name; levels without one come first."""
     match = re.search(r"-?\d+(?:\.\d+)?", level)
     return float(match[0]) if match else 0.0
-
-
-def _wrapped(title: str) -> str:
-    return title.replace("[", "\n[", 1)

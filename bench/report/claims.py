@@ -22,7 +22,7 @@ PAPER_TASKS = ("face_attributes", "emotion", "identity", "face_segmentation", "c
 PROTOCOLS = ("linear", "clustering", "segmentation")
 # task -> score that says it, "" for the main one; both count for cars too ("car_ood_lighting")
 OUT_OF_DISTRIBUTION = {"ood_lighting": "", "ood_viewpoint": ""}
-DISENTANGLEMENT = {"scene_parameters": "group_disentanglement"}
+DISENTANGLEMENT = {"scene_parameters": "disentanglement"}
 MARGIN = 0.18  # C2's "18 %", read as percentage points
 
 
@@ -122,9 +122,9 @@ def _c3(comparisons: Comparisons, tasks: list[str]) -> Claim:
     claim = Claim(
         "C3",
         "LOOCC improves disentanglement of scene parameters.",
-        "The physical method with and without LOOCC, all else equal, by how far each feature is about one group of "
-        "scene parameters (DCI disentanglement over shape, albedo, expression, light and view). Holds if significantly "
-        "better with LOOCC, fails if significantly worse. Two seeds at least: two trainings always differ.",
+        "The physical method with and without LOOCC, all else equal, by the leakage matrix: how well each block tells "
+        "its own group of scene parameters, less how well it tells the others'. Holds if significantly better with "
+        "LOOCC, fails if significantly worse. Two seeds at least: two trainings always differ.",
         _with_and_without(comparisons, tasks, DISENTANGLEMENT),
     )
     return _judged(claim, least_seeds=2)

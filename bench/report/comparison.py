@@ -77,7 +77,7 @@ def difference_of(a: list[Cell], b: list[Cell], name: str, read_a: Reader, read_
     The main score is compared on the same test examples, by the outcomes that the readers give for a key; others, and
     where no outcomes were kept, by their intervals. None where there is no common seed or nothing to go by.
     """
-    first, second = ({cell.seed: cell for cell in cells} for cells in (a, b))
+    first, second = ({cell.seed: cell for cell in cells if name in cell.scores} for cells in (a, b))
     seeds = sorted(first.keys() & second.keys())
     if not seeds:
         return None

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.report.collect import Cell, Results
-from bench.report.figures import FAMILY_COLOURS, Sketch, panels
+from bench.report.figures import FAMILY_COLOURS, Layout, Sketch, label_width
 from bench.report.paper import slug
 from bench.report.tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MATRICES = 6  # in a figure
+WRITTEN = 0.05  # smaller entries are left to their colour
 MOST_CLASSES = 20  # a confusion matrix of more is unreadable at column width
 
 
@@ -41,7 +43,7 @@ def critical_difference(table: Table) -> Iterator[Sketch]:
     ranks = dict(zip(rows, np.mean([rankdata(column) for column in shown], axis=0), strict=True))
     k, n = len(rows), len(columns)
     distance = float(studentized_range.ppf(0.95, k, math.inf)) / math.sqrt(2) * math.sqrt(k * (k + 1) / (6 * n))
-    figure, (ax,) = panels(1, 5.5, 0.7 + 0.11 * k)
+    figure, (ax,) = Layout(1, 5.5, 0.5 + 0.12 * k, left=0.1, above=0.1, below=0.05).draw()
     _draw_ranks(ax, table, sorted(ranks.items(), key=lambda item: item[1]), distance)
     left_out = [table.rows[i].label for i in rivals if i not in rows]
     caption = (
@@ -82,19 +84,32 @@ def _draw_ranks(ax: Axes, table: Table, ranked: list[tuple[int, float]], distanc
 
 
 def confusions(results: Results) -> Iterator[Sketch]:
-    """For every task that keeps predicted classes: the confusion matrix of each method, mean over seeds."""
+    """For every task that keeps predicted classes: the best methods' confusion matrices, means over seeds."""
     for task in results.tasks:
         found: dict[str, np.ndarray] = {}
         names: list[str] = []
-        for method in results.methods:
+        for method in _best(results, task):
             cells = results.good(method, task)
-            counted = [_confusion(results, cell) for cell in cells]
-            if counted and all(matrix is not None for matrix in counted):
-                found[method] = np.mean([matrix for matrix in counted if matrix is not None], axis=0)
+            matrices = [matrix for cell in cells if (matrix := _confusion(results, cell)) is not None]
+            if len(matrices) == len(cells):
+                found[method] = np.mean(matrices, axis=0)
                 names = [name.removeprefix("recall:") for name in cells[0].scores if name.startswith("recall:")]
         if found:
             caption = f"{task}: share (%) of the images of each class (row) taken for each class (column)"
+            if len(found) == MATRICES:
+                caption += f"; the {MATRICES} best methods"
             yield _matrices(f"confusion_{slug(task)}", caption, found, names, names)
+
+
+def _best(results: Results, task: str) -> list[str]:
+    """The `MATRICES` methods with the highest main score on a task, in plan order."""
+    means = {}
+    for method in results.methods:
+        values = [cell.main["value"] for cell in results.good(method, task) if cell.main]
+        if values:
+            means[method] = sum(values) / len(values)
+    best = sorted(means, key=means.__getitem__, reverse=True)[:MATRICES]
+    return [method for method in means if method in best]
 
 
 def _confusion(results: Results, cell: Cell) -> np.ndarray | None:
@@ -132,16 +147,17 @@ def leakage(results: Results) -> Iterator[Sketch]:
 
 def _matrices(name: str, caption: str, found: dict[str, np.ndarray], rows: list[str], columns: list[str]) -> Sketch:
     """One panel a method, values in percent."""
-    size = max(len(rows), len(columns), 4)
-    figure, axes = panels(len(found), 0.5 + 0.2 * size, 0.6 + 0.2 * size)
+    width, height = (0.19 * max(len(names), 4) for names in (columns, rows))
+    layout = Layout(len(found), width, height, left=label_width(rows), gap=0.15, below=label_width(columns))
+    figure, axes = layout.draw()
     for ax, (method, matrix) in zip(axes, found.items(), strict=True):
         ax.imshow(matrix, cmap="cividis", vmin=0, vmax=1)
-        for i, j in np.ndindex(matrix.shape):
+        for i, j in zip(*np.nonzero(matrix >= WRITTEN), strict=True):
             colour = "white" if matrix[i, j] < 0.6 else "black"
             ax.text(j, i, f"{100 * matrix[i, j]:.0f}", ha="center", va="center", fontsize=5, color=colour)
-        ax.set_xticks(range(matrix.shape[1]), columns, rotation=90, fontsize=6)
-        ax.set_yticks(range(matrix.shape[0]), rows, fontsize=6)
-        ax.set_title(method, fontsize=7)
+        ax.set_xticks(range(len(columns)), columns, rotation=90, fontsize=6)
+        ax.set_yticks(range(len(rows)), rows if ax in axes[:: layout.across] else [], fontsize=6)
+        ax.set_title(method.replace("[", "\n[", 1), fontsize=6)
     return Sketch(name, caption, figure)
 
 
@@ -180,7 +196,7 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _strips(name: str, caption: str, strips: dict[str, np.ndarray]) -> Sketch:
-    figure, axes = panels(len(strips), 5.0, 0.8, across=1)
+    figure, axes = Layout(len(strips), 5.0, 0.63, across=1, left=0.1, above=0.2, below=0.0).draw()
     for ax, (label, strip) in zip(axes, strips.items(), strict=True):
         ax.imshow(strip)
         ax.set_title(label, loc="left", fontsize=7, pad=2)

@@ -153,7 +153,7 @@ def _embedded(path: Path, photograph: bool = False) -> Embedded:
         image.save(stream, "JPEG", quality=88)
     else:
         few = image.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-        few.save(stream, "PNG", optimize=True)
+        few.save(stream, "PNG")
     kind = "jpeg" if photograph else "png"
     return Embedded(f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}", *image.size)
 

@@ -50,8 +50,10 @@ def paper_tables(comparisons: Comparisons) -> list[Table]:
 def detail_table(comparisons: Comparisons, task: str) -> Table:
     """All scores of one task, but for those per class or attribute ("recall:hair")."""
     results = comparisons.results
-    good = next((cell for cell in results.cells if cell.task == task and cell.scores), None)
-    columns = [Column(name, task, name) for name in (good.scores if good else {}) if ":" not in name]
+    names = dict.fromkeys(
+        name for cell in results.cells if cell.task == task for name in cell.scores if ":" not in name
+    )
+    columns = [Column(name, task, name) for name in names]
     return build(f"detail_{slug(task)}", f"{task}, all scores", comparisons, columns, _methods(results, [task]), False)
 
 
