@@ -48,7 +48,7 @@ class PDR(Method):
     perceptual_weight: float | None = None  # none: 1, and for cars with vgg16 0.01
     flip: float | None = None  # weight of the mirrored explanation; none: 0.5, cars 1
     smoothness: float | None = None  # weight of smooth depth; none: 0, cars 0.1
-    weights: str | None = None  # a checkpoint released by unsup3d or the authors: nothing is trained
+    weights: str | None = None  # a checkpoint released by unsup3d or the authors: nothing is trained, no hill
     steps: int = 1000
     batch: int = 32
     lr: float = 0.0005
@@ -61,6 +61,7 @@ class PDR(Method):
 
     def build(self, image_size: int, domain: Domain) -> PDREncoder:
         """`image_size`: a power of two, at least 16."""
+        trained_here = self.weights is None
         model = Model(
             image_size,
             domain,
@@ -70,8 +71,8 @@ class PDR(Method):
             confidence=domain == "face" if self.confidence is None else self.confidence,
             unet=self.unet,
             bounded=self.bounded,
-            detail=self.detail,
-            bump=self.bump,
+            detail=self.detail if trained_here else None,
+            bump=self.bump if trained_here else 0.0,
             mesh_stride=self.mesh_stride,
             rasterizer=self.rasterizer,
         )

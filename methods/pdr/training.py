@@ -63,8 +63,8 @@ class Stopwatch:
 
 
 def learned_share(step: int, steps: int, hold: float, blend: float) -> float:
-    """How much of the learned depth counts: 0 for the first share `hold` of the training, 1 from `blend` on."""
-    progress = step / max(steps, 1)
+    """How much of the learned depth counts: 0 for the first share `hold` of the training, 1 from `blend` to the end."""
+    progress = (step + 1) / steps
     if progress >= blend:
         return 1.0
     return max(progress - hold, 0.0) / (blend - hold)
