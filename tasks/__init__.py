@@ -3,6 +3,7 @@
 TASKS = {
     "face_attributes": "tasks.face_attributes:FaceAttributes",
     "face_attributes_clustering": "tasks.face_attributes:FaceAttributes[protocol=clustering]",
+    "face_attributes_few_label": "tasks.face_attributes:FaceAttributes[protocol=few_label]",
     "emotion": "tasks.emotion:Emotion",
     "emotion_clustering": "tasks.emotion:Emotion[protocol=clustering]",
     "identity": "tasks.identity:Identity",

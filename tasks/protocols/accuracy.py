@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.api import Evaluation, Score
-from bench.stats import Interval, mean_interval, mean_intervals, statistic_intervals
+from bench.stats import RATE, Interval, mean_interval, mean_intervals, statistic_intervals
 from tasks.protocols.examples import Examples
 
 MOST_CLASSES = 40  # of more classes than this no score each is kept
@@ -49,7 +49,9 @@ def _multi_label(predicted: np.ndarray, test: Examples, names: list[str]) -> Eva
 
     found = [_score("accuracy", main, len(test), float(chances[known.any(0)].mean()), main=True)]
     if both.any():
-        found.append(_score("balanced_accuracy", statistic_intervals(balanced, test.groups)[0], len(test), 0.5))
+        found.append(
+            _score("balanced_accuracy", statistic_intervals(balanced, test.groups, bounds=RATE)[0], len(test), 0.5)
+        )
     for a, interval in enumerate(mean_intervals(correct, test.groups)):
         if known[:, a].any():
             found.append(_score(f"accuracy:{names[a]}", interval, int(known[:, a].sum()), float(chances[a])))
@@ -71,7 +73,9 @@ def _multi_class(predicted: np.ndarray, test: Examples, names: list[str]) -> Eva
 
     found = [
         _score("accuracy", mean_interval(correct, test.groups), len(test), float(member[:, usual].mean()), main=True),
-        _score("balanced_accuracy", statistic_intervals(balanced, test.groups)[0], len(test), 1 / len(present)),
+        _score(
+            "balanced_accuracy", statistic_intervals(balanced, test.groups, bounds=RATE)[0], len(test), 1 / len(present)
+        ),
     ]
     if len(names) <= MOST_CLASSES:
         recalls = mean_intervals(np.where(member, correct[:, None], np.nan), test.groups)

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from bench.api import Evaluation, Score
-from bench.stats import pseudo_values, statistic_intervals
+from bench.stats import RATE, pseudo_values, statistic_intervals
 from tasks.protocols.examples import Examples
 
 METRICS = ("nmi", "purity", "precision", "recall", "f1", "accuracy")
@@ -135,7 +135,7 @@ def evaluate(test: Examples) -> Evaluation:
     def averaged(metrics: Callable[[np.ndarray], np.ndarray], weights: np.ndarray) -> np.ndarray:
         return np.mean([metrics(tables(weights[:, mask])) for mask, tables in parts], axis=0)
 
-    intervals = statistic_intervals(partial(averaged, scores), test.groups)
+    intervals = statistic_intervals(partial(averaged, scores), test.groups, bounds=RATE)
     by_chance = np.mean([chance(columns[i][known[i]], clusters[known[i]]) for i in varied], axis=0)
     found = [
         Score(name, each.value, len(test), main=name == "nmi", low=each.low, high=each.high, chance=float(by_chance[i]))

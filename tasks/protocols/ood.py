@@ -38,7 +38,8 @@ def evaluate(
         return curve @ mixing
 
     found = []
-    for i, (name, each) in enumerate(zip(summaries, statistic_intervals(rates, groups), strict=True)):
+    bounds = (mixing.clip(max=0).sum(0), mixing.clip(min=0).sum(0))  # of accuracies 0 to 1, some subtracted
+    for i, (name, each) in enumerate(zip(summaries, statistic_intervals(rates, groups, bounds=bounds), strict=True)):
         n = int(member[:, mixing[:, i] != 0].sum())
         better, main, chance = not name.startswith("drop"), name == "accuracy_ood", float(chances @ mixing[:, i])
         found.append(Score(name, each.value, n, better, main, each.low, each.high, chance))

@@ -33,5 +33,5 @@ def fit_predict(
     covariance = (known @ axes).T @ truth / len(x)  # (r, F)
     weights = torch.stack([covariance / (variances + strength) for strength in STRENGTHS])  # (S, r, F)
     errors = ((seen @ axes @ weights - truth_val) ** 2).mean(1)  # (S, F)
-    best = weights[errors.argmin(0), :, torch.arange(weights.shape[2])].T
+    best = weights[errors.argmin(0), :, torch.arange(weights.shape[2], device=run.device)].T
     return (wanted @ axes @ best).double().cpu().numpy() * std + mean

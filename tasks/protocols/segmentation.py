@@ -11,7 +11,7 @@ from torch import nn
 
 from bench.api import Evaluation, Images, Score
 from bench.run import Run
-from bench.stats import pseudo_values, statistic_intervals
+from bench.stats import RATE, pseudo_values, statistic_intervals
 
 IGNORE = 255  # pixels of this class are neither learned nor scored
 BEST = 10  # classes in the "best classes" mean
@@ -95,7 +95,7 @@ def evaluate(
     labels = ["miou", "miou_best10", "pixel_accuracy", *(f"iou:{names[c]}" for c in present)]
     found = [
         Score(name, each.value, len(truth), main=name == "miou", low=each.low, high=each.high, chance=float(chance))
-        for name, each, chance in zip(labels, statistic_intervals(rates, groups), chances, strict=True)
+        for name, each, chance in zip(labels, statistic_intervals(rates, groups, bounds=RATE), chances, strict=True)
     ]
     outcomes = {"example": rows, "group": groups, "main": pseudo_values(rates, len(truth))[:, 0]}
     return Evaluation(found, outcomes | {"intersection": both, "union": either, "class": present})

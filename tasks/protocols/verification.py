@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.api import BadInput, Evaluation, Score
-from bench.stats import pseudo_values, statistic_intervals
+from bench.stats import RATE, pseudo_values, statistic_intervals
 from tasks.protocols.examples import Examples, standardise
 
 PAIRS = 20_000  # of the same and of different people, at most, each
@@ -32,7 +32,7 @@ def evaluate(train: Examples, test: Examples) -> Evaluation:
         pair = weights[:, person[first]] * np.where(same, 1, weights[:, person[second]])
         return np.stack(_rates(pair, same, similarity), axis=1)
 
-    auc, accepted = statistic_intervals(rates, np.arange(len(people)), samples=SAMPLES)
+    auc, accepted = statistic_intervals(rates, np.arange(len(people)), samples=SAMPLES, bounds=RATE)
     n = len(similarity)
     found = [
         Score("roc_auc", auc.value, n, main=True, low=auc.low, high=auc.high, chance=0.5),
