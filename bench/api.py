@@ -285,6 +285,7 @@ class Task:
     domain: ClassVar[Domain] = "face"
     target: ClassVar[str] = ""  # the label (or map) the task predicts; "" where there is no single one
     dense: ClassVar[bool] = False  # needs `Encoder.pyramid`
+    evaluation_only: ClassVar[tuple[str, ...]] = ()  # settings that `training_target` does not depend on
     dataset: str
 
     def training_target(self, data: DataSet) -> Target:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.api import BadInput, Encoder
 from bench.store import read_json, write_json
@@ -23,14 +24,26 @@ def save_encoder(
     folder: Path, encoder: Encoder, manifest: dict[str, Any], curves: dict[str, Any], images: Tensor
 ) -> None:
     """Write the encoder's state_dict, its manifest, its learning curves and pictures of `images` (B, 3, H, W)."""
+
+    def extras(temporary: Path) -> None:
+        save_pictures(temporary / "pictures", encoder, images)
+        write_json(temporary / "curves.json", curves)
+
+    save_module(folder, encoder, manifest, extras)
+
+
+def save_module(
+    folder: Path, module: nn.Module, manifest: dict[str, Any], extras: Callable[[Path], None] | None = None
+) -> None:
+    """Write a module's state_dict and manifest, and what `extras` adds, as one folder that is whole or absent."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         # clone: safetensors refuses tensors that share memory
-        state = {name: value.detach().cpu().contiguous().clone() for name, value in encoder.state_dict().items()}
+        state = {name: value.detach().cpu().contiguous().clone() for name, value in module.state_dict().items()}
         save_file(state, temporary / WEIGHTS)
-        save_pictures(temporary / "pictures", encoder, images)
-        write_json(temporary / "curves.json", curves)
+        if extras is not None:
+            extras(temporary)
         write_json(temporary / "manifest.json", {**manifest, "sha256": file_hash(temporary / WEIGHTS)})
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
@@ -39,8 +52,8 @@ def save_encoder(
         raise
 
 
-def load_encoder(folder: Path, encoder: Encoder) -> dict[str, Any]:
-    """Fill `encoder` from the folder and return the manifest. A file that is not what its manifest says: BadInput."""
+def load_module(folder: Path, module: nn.Module) -> dict[str, Any]:
+    """Fill `module` from the folder and return the manifest. A file that is not what its manifest says: BadInput."""
     manifest = read_json(folder / "manifest.json")
     path = folder / WEIGHTS
     if manifest is None or not path.is_file():
@@ -51,12 +64,12 @@ def load_encoder(folder: Path, encoder: Encoder) -> dict[str, Any]:
         state = load_file(path)
     except SafetensorError as error:
         raise BadInput(f"{path}: {error}; delete {folder} to train it again") from error
-    check_state(encoder, state, path)
-    encoder.load_state_dict(state)
+    check_state(module, state, path)
+    module.load_state_dict(state)
     return manifest
 
 
-def check_state(module: torch.nn.Module, state: dict[str, Tensor], path: Path) -> None:
+def check_state(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
     """Raise BadInput naming the first tensor that differs between `state` and `module` (missing, shape, surplus)."""
     wanted = module.state_dict()
     for name, value in wanted.items():

@@ -26,12 +26,13 @@ from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits
 
 from bench.api import BadInput, DataSet, Encoder, Method, Place, Pretraining, Source, Target, Task, Unavailable
-from bench.artefact import load_encoder, save_encoder
+from bench.artefact import load_module, save_encoder
 from bench.outcome import check_scores, explain, spelled
 from bench.progress import Reporter
 from bench.record import base_record, is_settled
 from bench.registry import Registry
 from bench.run import FeatureCache, Interrupted, Requests, Run
+from bench.sharing import Shelf
 from bench.store import Store, read_json
 
 INTERRUPTED = 75  # exit code: try again later (EX_TEMPFAIL)
@@ -137,7 +138,7 @@ class Job:
             _remove_checkpoints(self.home)
             manifest["from"] = "trained"
         else:
-            manifest = load_encoder(folder, encoder)
+            manifest = load_module(folder, encoder)
             manifest["from"] = "found" if folder == self.store.artefact_path(key) else "shipped"
         encoder.eval().requires_grad_(False)
         return encoder, manifest
@@ -173,6 +174,7 @@ class Job:
             report=self.reporter.progress,
             checkpoint_every=self.payload["checkpoint_every"],
             requests=self.requests,
+            shelf=Shelf(self.store.out / "shared", self.payload["data"]),
         )
 
     def _evaluate(self, cell: dict[str, Any], encoder: Encoder, manifest: dict[str, Any]) -> None:

@@ -76,6 +76,7 @@ class Payloads:
             "attempt": self.attempt,
             "started": self.started,
             "owner": self.owner,
+            "data": first.data,
             "out": self.store.out,
             "layers": self.store.layers,
             "cache": settings.cache,

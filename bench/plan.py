@@ -34,6 +34,7 @@ class Cell:
     seed: int
     key: str  # of the record
     artefact: str  # of the trained method: cells that share it form a job
+    data: str  # of what every method is fitted on: images, their size, threads, domain
     source: str  # fingerprint of the code behind the number
 
 
@@ -88,19 +89,21 @@ def make_cells(methods: Iterable[str], tasks: Iterable[str], seeds: tuple[int, .
         pretrain = registry.parse("dataset", settings.pretrain, profile.datasets) if settings.pretrain else dataset
         domain = registry.entry("task", task.name).info.facts.get("domain", "face")
         common = digest([task.name, task.settings, facts.data_digest(dataset)])
-        prepared.append((task, dataset, pretrain, domain, common, facts.data_digest(pretrain)))
+        data = digest([facts.data_digest(pretrain), profile.image_size, profile.threads, domain])
+        prepared.append((task, dataset, pretrain, domain, common, data))
     cells = []
     for method in method_specs:
         info = registry.entry("method", method.name).info.facts
-        own = digest([method.name, method.settings, profile.image_size, profile.threads])
+        own = digest([method.name, method.settings])
         for task, dataset, pretrain, domain, common, data in prepared:
             if domain not in info.get("domains", ()):
                 continue
             source = facts.source(method, task, dataset)
-            base = f"{own}{data}{domain}{common if info.get('supervised') else ''}"
+            labels = facts.labels_digest(task, dataset) if info.get("supervised") else ""
             for seed in seeds:
-                artefact = digest([base, seed])
-                cells.append(Cell(method, task, dataset, pretrain, seed, digest([artefact, common]), artefact, source))
+                artefact = digest([own, data, labels, seed])
+                key = digest([artefact, common])
+                cells.append(Cell(method, task, dataset, pretrain, seed, key, artefact, data, source))
     if not cells:
         raise UsageError("no method fits the domain of a task: `list methods` and `list tasks` show the domains")
     return cells
@@ -126,6 +129,13 @@ class _Facts:
                 content.append(self._files_digest(dataset))
             self._data[dataset] = digest(content)
         return self._data[dataset]
+
+    def labels_digest(self, task: Spec, dataset: Spec) -> str:
+        """Of the labels a supervised method is fitted on: tasks that differ only in their evaluation share it."""
+        entry = self._settings.registry.entry("task", task.name)
+        ignored = entry.info.facts.get("evaluation_only", ())
+        settings = [(key, value) for key, value in task.settings if key not in ignored]
+        return digest([entry.module, entry.cls, settings, self.data_digest(dataset)])
 
     def _files_digest(self, dataset: Spec) -> str:
         from bench.api import BadInput, Place, Unavailable

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.api import Encoder, Images
 from bench.errors import NotFinite
+from bench.sharing import Shelf
 
 __all__ = ["ENCODE_BATCH", "FeatureCache", "NotFinite", "Run"]
 
@@ -75,13 +76,12 @@ class Run:
     checkpoint_every: float = 30.0  # seconds between checkpoints
     target: Any = None  # a supervised method's training labels (see Method.supervised)
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)  # logged by `log`: name -> (step, value)
-    facts: dict[str, Any] = field(
-        default_factory=dict
-    )  # for the record: images seen, steps, what was chosen on validation
+    facts: dict[str, Any] = field(default_factory=dict)  # for the record: images seen, what validation chose
     feature_cache: FeatureCache = field(default_factory=dict)  # shared by the cells of a job
     feature_dim: int | None = None  # of the representation, once it was asked for
     encode_seconds: float = 0.0
     requests: Requests = field(default_factory=Requests)
+    shelf: Shelf | None = None  # of parts that methods have in common
 
     def progress(self, done: int, total: int, what: str = "") -> None:
         """Tell whoever watches how far this is."""
@@ -128,6 +128,18 @@ class Run:
         finally:
             requests.in_training = False
         self.progress(total, total, what)
+
+    def shared(self, what: str, settings: Mapping[str, Any], module: nn.Module, train: Callable[[], None]) -> None:
+        """Train `module` by `train`, unless a method with the same part has done so on the same data and seed.
+
+        `settings` are all that the result of `train` depends on, besides data and seed. What `train` notes and logs is
+        kept with the part. Outside a job (no shelf) it is simply trained.
+        """
+        if self.shelf is None:
+            torch.manual_seed(self.seed)
+            train()
+        else:
+            self.shelf.obtain(what, settings, module, train, self)
 
     def batch(self, images: Images, size: int, step: int) -> Tensor:
         """Training batch number `step`: (size, 3, H, W) on the device; every epoch is a fresh permutation."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.api import Encoder, Place, Unavailable
-from bench.artefact import load_encoder
+from bench.artefact import load_module
 from bench.plan import Cell, Settings
 from bench.store import SHIPPED, Store
 
@@ -28,7 +28,7 @@ def show_method(settings: Settings, cell: Cell, count: int, path: Path) -> Path:
     encoder: Encoder = registry.make("method", cell.method.name, cell.method.values).build(
         settings.profile.image_size, data.domain
     )
-    load_encoder(folder, encoder)
+    load_module(folder, encoder)
     test = data.split("default")["test"]
     chosen = test[torch.linspace(0, len(test) - 1, min(count, len(test))).long().numpy()]
     images = data.subset(chosen)[:]

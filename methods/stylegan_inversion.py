@@ -7,7 +7,7 @@ like those of the mapping network. Without outside weights there is no LPIPS and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -125,7 +125,9 @@ class StyleGANInversion(StyleGAN2):
             self.obtain_generator(encoder.generator, data.train, run)
         if published is None:
             encoder.latent_avg.copy_(mean_w(encoder.generator, run.device).expand_as(encoder.latent_avg))
-            self.train_encoder(encoder, data, run)
+            settings = {f.name: getattr(self, f.name) for f in fields(StyleGANInversion)}
+            settings = {name: value for name, value in settings.items() if name not in ("features", "steps")}
+            run.shared("e4e", settings, encoder.encoder, lambda: self.train_encoder(encoder, data, run))
         else:
             self._load(encoder.encoder, published, "encoder.")
             average = published.get("latent_avg")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from bench.api import DataSet, Encoder, Evaluation, Pretraining, Target, Task
 from bench.run import Run
@@ -20,14 +20,17 @@ class Classification(Task):
     distance.
     """
 
+    evaluation_only: ClassVar[tuple[str, ...]] = ("recipe",)
+
     dataset: str = "synfaces"
     protocol: Literal["linear", "clustering", "knn", "few_label", "verification"] = "linear"
     recipe: Literal["tuned", "paper"] = "tuned"
     max_examples: int = 6000
 
     def training_target(self, data: DataSet) -> Target:
-        """Train and val labels of this task's split."""
-        return labels_to_train_on(data, self.target, self.target, self.max_examples)
+        """Train and val labels of this task's split; for verification those of other people than are verified."""
+        split = "verification" if self.protocol == "verification" else self.target
+        return labels_to_train_on(data, self.target, split, self.max_examples)
 
     def evaluate(self, encoder: Encoder, data: DataSet, run: Run) -> Evaluation:
         """By the chosen protocol. Raises `BadInput` where the label is missing or too few examples are left."""

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench.api import BadInput, Encoder
-from bench.artefact import load_encoder, save_encoder
+from bench.artefact import load_module, save_encoder
 from bench.store import SCHEMA, Store, digest, write_json, writing
 
 
@@ -65,12 +65,12 @@ def test_artefacts_are_found_in_layers_and_checked(tmp_path):
     found = store.find_artefact("key")
     assert found == shipped / "key" and store.find_artefact("other") is None
     other = Small()
-    load_encoder(found, other)
+    load_module(found, other)
     assert torch.equal(other.layer.weight, encoder.layer.weight)
     with pytest.raises(BadInput, match=r"'layer.weight' has shape \(3, 2\), expected \(5, 2\)"):
-        load_encoder(found, Small(5))
+        load_module(found, Small(5))
     content = bytearray((found / "model.safetensors").read_bytes())
     content[-1] ^= 1
     (found / "model.safetensors").write_bytes(content)
     with pytest.raises(BadInput, match="not the one its manifest describes"):
-        load_encoder(found, Small())
+        load_module(found, Small())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -99,7 +99,8 @@ class StyleGAN2(Method):
             load_matching(ema, content.get("g_ema", content), self.generator)
             run.facts.update(images_seen=0, optimiser_steps=0)
         else:
-            self.train_generator(ema, images, run)
+            settings = {f.name: getattr(self, f.name) for f in fields(StyleGAN2)}
+            run.shared("stylegan2", settings, ema, lambda: self.train_generator(ema, images, run))
 
     def train_generator(self, ema: Generator, images: Images, run: Run) -> None:
         """Adversarial training; `ema` (untrained on entry) ends as the running average of the generator's weights."""
