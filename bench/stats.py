@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -66,12 +67,18 @@ def mean_intervals(values: np.ndarray, groups: np.ndarray | None = None, seed: i
     counts = np.zeros_like(sums)
     np.add.at(sums, member, np.where(known, values, 0.0))
     np.add.at(counts, member, known)
-    weights = resample(np.arange(len(sums)), np.random.default_rng(seed)).astype(np.float64)
+    weights = _replicates(len(sums), seed)
     with np.errstate(invalid="ignore", divide="ignore"):
         replicates = (weights @ sums) / (weights @ counts)
         estimates = sums.sum(0) / counts.sum(0)
     limits = np.nanquantile(replicates, _tails(len(sums)), axis=0)
     return [Interval(float(v), float(lo), float(hi)) for v, lo, hi in zip(estimates, *limits, strict=True)]
+
+
+@lru_cache(maxsize=2)
+def _replicates(count: int, seed: int) -> np.ndarray:
+    """(SAMPLES, count) bootstrap weights of `count` groups: drawn once for the many comparisons on one test set."""
+    return resample(np.arange(count), np.random.default_rng(seed)).astype(np.float64)
 
 
 Statistic = Callable[[np.ndarray], np.ndarray]
