@@ -19,7 +19,8 @@ FAMILY_COLOURS = {"physical": "#0072B2", "semantic": "#E69F00", "reference": "#7
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#999933")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LEGEND_COLUMNS = 3
-MOST = 12  # panels in a figure, and figures of a kind with one a task: beyond that, tables serve better
+MOST = 12  # panels in a figure: beyond that, tables serve better
+FIGURES = 8  # of a kind that has one for every task
 STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.spines.top": False,
@@ -65,10 +66,10 @@ def _sketches(comparisons: Comparisons, overview: list[Table]) -> Iterator[Sketc
         (charts.bars(table) for table in overview),
         (sketch for table in overview for sketch in diagrams.critical_difference(table)),
         (charts.cost(table, results) for table in overview),
-        islice(charts.curves(results), MOST),
-        islice(diagrams.leakage(results), MOST),
-        islice(charts.dots(results), MOST),
-        islice(diagrams.confusions(results), MOST),
+        islice(charts.curves(results), FIGURES),
+        islice(diagrams.leakage(results), FIGURES),
+        islice(charts.dots(results), FIGURES),
+        islice(diagrams.confusions(results), FIGURES),
         diagrams.reconstructions(results),
     )
 

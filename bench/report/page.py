@@ -15,7 +15,7 @@ from bench.report import compare, formats
 from bench.report.claims import Claim
 from bench.report.collect import Cell, Results
 from bench.report.diagrams import picture_folders
-from bench.report.figures import Plot
+from bench.report.figures import FIGURES, Plot
 from bench.report.tables import Table
 from bench.store import read_json
 
@@ -71,6 +71,7 @@ def render(content: Content) -> str:
         compared_with=content.compared_with,
         changes=[change for change in content.changes if change.kind != "within"],
         unchanged=sum(change.kind == "within" for change in content.changes),
+        most=FIGURES,
         show=compare,
         data=_script_json(_data(results)),
     )
