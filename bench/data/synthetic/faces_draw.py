@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-Table = dict[str, np.ndarray]
+from bench.data.synthetic.shifts import Table
 
 SHAPE = ("head_width", "head_length", "jaw_width", "chin_length", "forehead", "cheekbones", "fat", "eye_distance",
          "eye_size", "eye_opening", "eye_slant", "brow_height", "brow_arch", "nose_length", "nose_width", "nose_bridge",
@@ -46,7 +46,7 @@ YAW, PITCH, ROLL = 15.0, 6.0, 4.0  # uniform within +- these
 YAW_STEPS = ((15.0, 25.0), (25.0, 35.0), (35.0, 45.0), (45.0, 55.0), (55.0, 65.0))
 AMBIENT, DIFFUSE = (0.25, 0.4), (0.5, 0.6)  # uniform; their sum stays <= 1, so no pixel is clipped
 SHIFT = 0.003  # translations x and y, uniform within +- this (the picture is 0.175 wide); z within +- four times this
-LEAST_INTENSITY = 0.5  # of an emotion; uniform from here to 1
+LEAST_INTENSITY = 0.6  # of an emotion; uniform from here to 1
 
 SKIN = np.array([[0.93, 0.76, 0.66], [0.85, 0.64, 0.50], [0.70, 0.49, 0.36], [0.52, 0.34, 0.24], [0.36, 0.23, 0.17]])
 HAIR = {
@@ -164,10 +164,10 @@ def draw_pictures(people: Table, images_per_person: int, seed: int) -> Table:
     table["emotion_intensity"] = np.where(table["emotion"] == EMOTIONS.index("neutral"), 0, intensity)
     strength = np.array([[PROTOTYPES[emotion].get(unit, 0) for unit in UNITS] for emotion in EMOTIONS])
     for k, unit in enumerate(UNITS):
-        posed = strength[table["emotion"], k] * table["emotion_intensity"] * rng.uniform(0.75, 1.1, count)
-        stray = (rng.random(count) < 0.15) * rng.uniform(0, 0.3, count)
+        posed = strength[table["emotion"], k] * table["emotion_intensity"] * rng.uniform(0.85, 1.1, count)
+        stray = (rng.random(count) < 0.12) * rng.uniform(0, 0.25, count)
         table[unit] = np.maximum(posed, stray).clip(0, 1)
-    talking = (rng.random(count) < 0.25) * rng.uniform(0.2, 0.6, count)  # lips part without meaning anything
+    talking = (rng.random(count) < 0.2) * rng.uniform(0.2, 0.6, count)  # lips part without meaning anything
     table["lips_part"] = np.maximum(table["lips_part"], talking)
     table["gaze_x"], table["gaze_y"] = rng.uniform(-1, 1, count), rng.uniform(-0.6, 0.6, count)
     _draw_outfit(table, rng)
@@ -182,7 +182,7 @@ def _draw_outfit(table: Table, rng: np.random.Generator) -> None:
         return (rng.random(count) < share).astype(float)
 
     table["glasses"] = happens(np.where(table["likes_glasses"], 0.65, 0.06))
-    table["sunglasses"] = table["glasses"] * happens(0.2)
+    table["sunglasses"] = table["glasses"] * happens(0.12)
     table["glasses_shape"] = rng.uniform(2, 4, count)  # exponent of the rim's superellipse: round to square
     table["frame"] = rng.uniform(0.03, 0.35, (count, 1)) * rng.uniform(0.6, 1.4, (count, 3))
     table["hat"] = happens(0.2)
@@ -212,18 +212,6 @@ def _draw_camera_and_light(table: Table, rng: np.random.Generator) -> None:
     table["light_turn"] = rng.uniform(-30, 210, count)  # about the camera's axis; 90: from straight above
     table["yaw"], table["pitch"], table["roll"] = (rng.uniform(-top, top, count) for top in (YAW, PITCH, ROLL))
     table["shift"] = rng.uniform(-1, 1, (count, 3)) * SHIFT * np.array([1, 1, 4])
-
-
-def move_light(table: Table, low: float, high: float, seed: int) -> Table:
-    """The same scenes lit from an angle uniform in [low, high] degrees; nothing else changes."""
-    angle = np.random.default_rng([seed, 3, int(low)]).uniform(low, high, len(table["identity"]))
-    return {**table, "light_angle": angle}
-
-
-def turn_head(table: Table, low: float, high: float, seed: int) -> Table:
-    """The same scenes seen at a yaw uniform in [low, high] degrees, to the side it was; nothing else changes."""
-    yaw = np.random.default_rng([seed, 4, int(low)]).uniform(low, high, len(table["identity"]))
-    return {**table, "yaw": np.copysign(yaw, table["yaw"])}
 
 
 def light_of(table: Table) -> np.ndarray:

@@ -188,9 +188,9 @@ def _brows(
     t = (u.abs() - at["eye_x"] - 0.01 + 0.05 * f["brow_lower"]) / 0.205  # -1 at the inner end, 1 at the outer
     inner, outer = (1 - t.clamp(-1, 1)) / 2, (1 + t.clamp(-1, 1)) / 2
     middle = at["brow_y"] - (0.03 + 0.04 * f["brow_arch"]) * (1 - (t - 0.25) ** 2)
-    middle = middle - 0.15 * f["inner_brow"] * inner - 0.15 * f["outer_brow"] * outer
-    middle = middle + 0.15 * f["brow_lower"] * inner + 0.05 * f["brow_lower"] * outer
-    half = (0.032 + 0.013 * f["brow_thickness"]) * (1.1 - 0.5 * outer) * (1 - step(t.abs(), 0.85, 1.05))
+    middle = middle - 0.17 * f["inner_brow"] * inner - 0.17 * f["outer_brow"] * outer
+    middle = middle + 0.17 * f["brow_lower"] * inner + 0.06 * f["brow_lower"] * outer
+    half = (0.038 + 0.015 * f["brow_thickness"]) * (1.1 - 0.5 * outer) * (1 - step(t.abs(), 0.85, 1.05))
     off = (v - middle).abs()
     colour = 0.6 * f["hair"] + 0.4 * f["hair"].new_tensor([0.14, 0.10, 0.08])
     strength = (1 - step(off, 0.6 * half, half + 0.012)) * (half > 0.003) * front
@@ -205,9 +205,9 @@ def _eyes(
     t = (u.abs() - at["eye_x"]) / at["eye_width"]
     b = v - at["eye_y"] + 0.022 * f["eye_slant"] * t + 0.01 * t
     round_ = (1 - t * t).clamp(min=0)
-    up = 0.082 + 0.022 * f["eye_opening"] + 0.008 * f["eye_size"] + 0.045 * f["lid_raise"]
+    up = 0.088 + 0.022 * f["eye_opening"] + 0.008 * f["eye_size"] + 0.055 * f["lid_raise"]
     up = up * (1 - 0.35 * f["lid_tight"] - 0.15 * f["brow_lower"]) - 0.01 * f["corner_drop"] * t
-    low = 0.058 + 0.012 * f["eye_opening"] + 0.012 * f["lid_raise"]
+    low = 0.062 + 0.012 * f["eye_opening"] + 0.012 * f["lid_raise"]
     low = low * (1 - 0.5 * f["lid_tight"] - 0.45 * f["cheek_raise"])
     top, bottom = -up * round_**0.65, low * round_**0.85
     is_open = front & (t.abs() < 1) & (b > top) & (b < bottom)

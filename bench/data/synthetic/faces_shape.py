@@ -162,14 +162,14 @@ def features(f: Factors) -> dict[str, Tensor]:
     return {
         "eye_x": EYE_X + 0.035 * f["eye_distance"],
         "eye_y": EYE_Y + 0 * f["eye_distance"],
-        "eye_width": 0.18 + 0.02 * f["eye_size"],
+        "eye_width": 0.19 + 0.02 * f["eye_size"],
         "brow_y": BROW_Y - 0.035 * f["brow_height"],
         "nose_y": NOSE_Y + 0.05 * f["nose_length"],
         "nose_width": 0.155 + 0.045 * f["nose_width"],
         "mouth_y": MOUTH_Y + 0.025 * f["mouth_height"] + 0.02 * f["nose_length"] - 0.03 * f["lip_raise"],
-        "mouth_width": (0.29 + 0.04 * f["mouth_width"])
+        "mouth_width": (0.305 + 0.04 * f["mouth_width"])
         * (1 + 0.22 * f["corner_pull"] + 0.25 * f["lip_stretch"] - 0.15 * f["jaw_drop"] - 0.06 * f["lip_press"]),
-        "opening": 0.06 * f["lips_part"] + 0.22 * f["jaw_drop"] + 0.02 * f["lip_raise"],
+        "opening": 0.07 * f["lips_part"] + 0.23 * f["jaw_drop"] + 0.02 * f["lip_raise"],
     }
 
 
@@ -177,9 +177,9 @@ def mouth_curves(f: Factors, at: dict[str, Tensor], u: Tensor) -> tuple[Tensor, 
     """Template heights of the upper lip's top, the opening's top and bottom, the lower lip's bottom; 1 - t^2 inside."""
     t = u / at["mouth_width"]
     inside = (1 - t * t).clamp(min=0)
-    corners = 0.15 * (f["corner_pull"] - 0.85 * f["corner_drop"] - 0.25 * f["lip_stretch"])
+    corners = 0.17 * (f["corner_pull"] - 0.85 * f["corner_drop"] - 0.25 * f["lip_stretch"])
     middle = at["mouth_y"] - corners * (t * t - 0.35) - 0.03 * f["chin_raise"] * inside
-    lip = (0.068 + 0.03 * f["lip_thickness"]) * (1 - 0.55 * f["lip_press"]) * (1 - 0.15 * f["corner_pull"])
+    lip = (0.074 + 0.03 * f["lip_thickness"]) * (1 - 0.55 * f["lip_press"]) * (1 - 0.15 * f["corner_pull"])
     square = inside ** (0.5 + 0.4 * f["jaw_drop"])
     bow = 1 - 0.22 * bump(t, 0.0, 0.16)
     top_edge = middle - at["opening"] * 0.3 * square - 0.04 * f["lip_raise"] * bump(t, 0.0, 0.6)

@@ -18,13 +18,14 @@ from bench.data.synthetic.faces_paint import MASK_CLASSES, painter
 from bench.data.synthetic.faces_shape import faces, head_vertices
 from bench.data.synthetic.scene import place as place_before_camera
 from bench.data.synthetic.scene import render
+from bench.data.synthetic.shifts import add_shifts
 from bench.data.synthetic.store import rendered, source_fingerprint
 
 SCALE = 0.072  # size of one head unit; the picture is 0.175 wide at depth 1
 LIFT = -0.1  # moves the head up, in head units
 NOISE = 0.012  # standard deviation of the sensor noise
 MAPS = ("mask", "depth", "normals", "albedo", "shading", "foreground")
-FILES = ("synfaces.py", "faces_draw.py", "faces_shape.py", "faces_paint.py")
+FILES = ("synfaces.py", "faces_draw.py", "faces_shape.py", "faces_paint.py", "shifts.py")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class SynFaces(Source):
     domain: ClassVar[Domain] = "face"
     embedded: ClassVar[bool] = True
 
-    people: int = 200
+    people: int = 320
     images_per_person: int = 20
     ood_per_step: int = 200  # test pictures rendered again at each of the 2 x 5 out-of-distribution steps
     seed: int = 0
@@ -69,34 +70,16 @@ class SynFaces(Source):
         )
 
     def tables(self) -> tuple[draw.Table, dict[str, Split]]:
-        """The factors of every picture and the splits: people x images_per_person pictures, then those of the steps.
-
-        The steps' pictures are test scenes rendered again with nothing changed but the angle of the light, or the yaw.
-        """
+        """The factors of every picture and the splits: people x images_per_person pictures, then the shifts'."""
         people = draw.draw_people(self.people, self.seed)
         table = draw.draw_pictures(people, self.images_per_person, self.seed)
         table["scene"] = np.arange(len(table["identity"]))
         default = split_between(table["identity"], self.seed)
-        chosen = np.linspace(0, len(default["test"]) - 1, min(self.ood_per_step, len(default["test"]))).astype(int)
-        base = default["test"][chosen]
-        scenes = {name: column[base] for name, column in table.items()}
-        splits: dict[str, Split] = {
-            "default": default,
-            "identity": self._closed_set(table["identity"], default["test"]),
-        }
-        splits["pretrain"] = {part: default[part] for part in ("train", "val")}
-        start, pieces = len(table["scene"]), [table]
-        for target, steps, change in (
-            ("ood_lighting", draw.LIGHT_STEPS, draw.move_light),
-            ("ood_viewpoint", draw.YAW_STEPS, draw.turn_head),
-        ):
-            ood = {"train": default["train"], "val": default["val"], "test": base}
-            for number, (low, high) in enumerate(steps, 1):
-                pieces.append(change(scenes, low, high, self.seed))
-                ood[f"step_{number}"] = np.arange(start, start + len(base))
-                start += len(base)
-            splits[target] = ood
-        return {name: np.concatenate([piece[name] for piece in pieces]) for name in table}, splits
+        shifts = {"ood_lighting": ("light_angle", draw.LIGHT_STEPS), "ood_viewpoint": ("yaw", draw.YAW_STEPS)}
+        whole, splits = add_shifts(table, default, self.ood_per_step, shifts, self.seed)
+        pretrain = {part: default[part] for part in ("train", "val")}
+        identity = self._closed_set(table["identity"], default["test"])
+        return whole, {"default": default, "identity": identity, "pretrain": pretrain, **splits}
 
     def _closed_set(self, identity: np.ndarray, test: np.ndarray) -> Split:
         """Pictures of the test people, whom no method has seen, dealt into train, val and test person by person."""
