@@ -196,7 +196,10 @@ def compare(a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = None, seed
     interval = over_seeds(differences, groups, seed)
     _, member = np.unique(np.arange(differences.shape[1]) if groups is None else groups, return_inverse=True)
     sums = np.bincount(member, weights=differences.mean(0))
-    p = _sign_flip(sums, seed) if len(differences) == 1 else _touching_level(sums, differences)
+    if len(differences) == 1:
+        p = _sign_flip(sums, seed)
+    else:
+        p = _touching_level(sums - differences.mean() * np.bincount(member), differences)
     return Comparison(interval.value, interval.low, interval.high, p, differences.shape[1])
 
 
@@ -211,20 +214,22 @@ def _sign_flip(sums: np.ndarray, seed: int) -> float:
     return (reached + 1) / (FLIPS + 1)
 
 
-def _touching_level(sums: np.ndarray, differences: np.ndarray) -> float:
-    """The p at which (t_examples * se_examples)^2 + (t_seeds * se_seeds)^2 = difference^2."""
+def _touching_level(residuals: np.ndarray, differences: np.ndarray) -> float:
+    """The p at which (t_examples * se_examples)^2 + (t_seeds * se_seeds)^2 = difference^2.
+
+    `residuals`: each group's sum less what it would be were every example at the mean.
+    """
     from scipy.optimize import brentq
     from scipy.special import stdtrit  # Student's quantile: as scipy.stats.t.ppf, without its overhead
 
     seeds, n = differences.shape
     difference = differences.mean()
-    # the sum over groups has the spread of the groups' sums about their share of the mean
-    se_examples = _standard_error(sums) * len(sums) / n
+    se_examples = _standard_error(residuals) * len(residuals) / n
     se_seeds = _standard_error(differences.mean(1))
 
     def excess(log_p: float) -> float:
         tail = np.exp(log_p) / 2
-        reach = np.hypot(stdtrit(len(sums) - 1, tail) * se_examples, stdtrit(seeds - 1, tail) * se_seeds)
+        reach = np.hypot(stdtrit(len(residuals) - 1, tail) * se_examples, stdtrit(seeds - 1, tail) * se_seeds)
         return float(reach - abs(difference))
 
     smallest = np.log(1e-12)
