@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from bench.api import BadInput
 from bench.render import speed
 from bench.render.camera import Camera, move, move_back, rotation
-from bench.render.raster import interpolate, rasterize
+from bench.render.raster import rasterize
 from bench.render.shading import light_direction, normals, shade
 from bench.render.warp import canonical_grid, grid_faces, sample, warp_depth
 
@@ -137,15 +137,6 @@ class TestRasterizer:
         assert not rasterize(vertices, torch.tensor([[0, 1, 2]]), 8, 8).covered.any()
         with pytest.raises(BadInput, match=r"vertices must be \(B, V, 3\)"):
             rasterize(vertices[0], torch.tensor([[0, 1, 2]]), 8, 8)
-
-    def test_interpolates_per_item_and_shared_attributes(self):
-        vertices = torch.cat((self.triangle(), self.triangle(1.0)))
-        faces = torch.tensor([[0, 1, 2]])
-        seen = rasterize(vertices, faces, 8, 8)
-        depth = interpolate(seen, faces, vertices)[..., 2]
-        torch.testing.assert_close(depth[seen.covered], seen.depth[seen.covered])
-        assert (depth[~seen.covered] == 0).all()
-        torch.testing.assert_close(interpolate(seen, faces, vertices[0, :, 2:])[0, ..., 0], depth[0])
 
     @settings(max_examples=25, deadline=None)
     @given(st.integers(0, 10_000), st.floats(0, 60), st.booleans())

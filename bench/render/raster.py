@@ -13,17 +13,14 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding
 
 from bench.api import BadInput, Unavailable
 
 Rasterizer = Literal["auto", "candidates", "pytorch3d"]
 
-CHUNK = {
-    "cpu": 1 << 16,
-    "cuda": 1 << 23,
-}  # (face, row) pairs taken at a time: what fits the cache, or the device's memory
+CHUNK = {"cpu": 1 << 16, "cuda": 1 << 23}  # (face, row) pairs at a time: what fits the cache, or the device's memory
 SLACK = 1e-3  # pixels by which a row's span is widened before the exact test: far above rounding
+SLIVER = 1e-6  # square pixels: thinner faces are not drawn, whose barycentric weights would be rounding errors
 
 
 @dataclass(frozen=True)
@@ -58,20 +55,6 @@ def rasterize(vertices: Tensor, faces: Tensor, height: int, width: int, rasteriz
     face = _nearest_faces(vertices.detach(), faces, height, width)
     barycentric, depth = _differentiable_fragments(vertices, faces, face)
     return Fragments(face, barycentric, depth)
-
-
-def interpolate(fragments: Fragments, faces: Tensor, attributes: Tensor) -> Tensor:
-    """Vertex attributes (B, V, C) or (V, C) at every pixel: (B, H, W, C), zero where background. Differentiable."""
-    batch, height, width = fragments.face.shape
-    covered = fragments.covered.flatten().nonzero().squeeze(1)
-    corner = faces[fragments.face.flatten()[covered]]  # (P, 3)
-    if attributes.dim() == 3:
-        corner = corner + (covered // (height * width) * attributes.shape[1])[:, None]
-        attributes = attributes.flatten(0, 1)
-    weights = fragments.barycentric.reshape(-1, 3).index_select(0, covered)
-    values = (weights[..., None] * embedding(corner, attributes)).sum(1)
-    everywhere = attributes.new_zeros(batch * height * width, attributes.shape[1])
-    return everywhere.index_copy(0, covered, values).reshape(batch, height, width, -1)
 
 
 # ------------------------------------------------------------------------------------------------------ candidate list
@@ -156,7 +139,7 @@ def _test(corners: Tensor, column: Tensor, row: Tensor) -> tuple[Tensor, Tensor]
     c = x[0] * y[1] - x[1] * y[0]
     area = a + b + c
     least, most = torch.minimum(torch.minimum(a, b), c), torch.maximum(torch.maximum(a, b), c)
-    inside = ((least >= 0) | (most <= 0)) & (area != 0)
+    inside = ((least >= 0) | (most <= 0)) & (area.abs() > 2 * SLIVER)
     depth = area / (a / corners[6] + b / corners[7] + c / corners[8])
     return inside, depth
 
