@@ -52,8 +52,8 @@ def load_matching(
 ) -> None:
     """Load `state` where it has exactly the module's names and shapes, else name the first tensor that differs.
 
-    Tensors with one of `may_lack` in their name may be missing and keep their values; so may batch normalisation's count
-    of batches, which nothing here uses and old files do not have.
+    Tensors with one of `may_lack` in their name may be missing and keep their values; so may batch normalisation's
+    count of batches, which nothing here uses and old files do not have.
     """
     own = module.state_dict()
     for name, tensor in own.items():
