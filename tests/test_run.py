@@ -1,67 +1,16 @@
 """The main job through the real command line: records, resuming, crashes and their reasons."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-PLUGIN = ROOT / "tests" / "plugins" / "planted.py"
-PROFILE = ROOT / "tests" / "plugins" / "tiny.yaml"
-TASKS = "identity[dataset=painted_faces],face_attributes[dataset=painted_faces]"
-
-
-def bench(tmp_path, *arguments, check=None, wait=True):
-    """Run `python -m bench ...` in a process of its own."""
-    command = [sys.executable, "-m", "bench", *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PDR_BENCH_CACHE": str(tmp_path / "cache"), "COLUMNS": "160"}
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env=environment,
-        text=True,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    if not wait:
-        return process
-    output, _ = process.communicate(timeout=300)
-    if check is not None:
-        assert process.returncode == check, output
-    return output
+from sweep import PLUGIN, PROFILE, TASKS, bench, records, start, sweep
 
 
 def run(tmp_path, methods, *more, check=0, wait=True, out="out", cluster="debug", tasks=TASKS):
-    return bench(
-        tmp_path,
-        "run",
-        "-m",
-        methods,
-        "-t",
-        tasks,
-        "--plugin",
-        PLUGIN,
-        "--profile",
-        PROFILE,
-        "--out",
-        tmp_path / out,
-        "--cluster",
-        cluster,
-        *more,
-        check=check,
-        wait=wait,
-    )
-
-
-def records(tmp_path, out="out"):
-    found = [json.loads(path.read_text()) for path in sorted((tmp_path / out / "records").glob("*.json"))]
-    return {(r["method"]["label"], r["task"]["name"]): r for r in found}
+    arguments = sweep(tmp_path, methods, *more, out=out, cluster=cluster, tasks=tasks)
+    return bench(tmp_path, *arguments, check=check) if wait else start(tmp_path, *arguments)
 
 
 def main_scores(found):

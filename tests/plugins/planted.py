@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api import DataSet, Encoder, Method, Place, Pretraining, Source
+from bench.api import DataSet, Encoder, Evaluation, Method, Place, Pretraining, Score, Source, Task
 from bench.run import Run
 
 PEOPLE, PER_PERSON, ATTRIBUTES = 12, 20, 6
@@ -173,3 +173,25 @@ class Hungry(Method):
         for _ in range(0, self.megabytes, 50):
             eaten.append(np.ones(50 * 2**20, dtype=np.uint8))
             time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Endless(SlowlyTrained):
+    """A training that no time limit is enough for."""
+
+    steps: int = 1_000_000
+
+
+@dataclass(frozen=True)
+class Tallied(Task):
+    """Notes in a file each time that it is computed."""
+
+    dataset: str = "painted_faces"
+    number: int = 0
+    diary: str = ""
+
+    def evaluate(self, encoder: Encoder, data: DataSet, run: Run) -> Evaluation:
+        with Path(self.diary).open("a") as diary:
+            diary.write(f"{type(encoder).__name__} {self.number} {run.seed}\n")
+        time.sleep(0.3)
+        return Evaluation([Score("number", float(self.number), 1, main=True)])
