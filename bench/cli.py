@@ -93,6 +93,7 @@ plan_options = _options(
     click.option("--seeds", default=None, help="0..4 or 0,1,2  [default: the profile's]"),
     click.option("--set", "overrides", multiple=True, help="method.setting=value, task.…, dataset.…, image_size=…"),
     click.option("--pretrain", default=None, help="Fit every method on this data set  [default: the task's own]"),
+    click.option("--shard", default=None, help="i/n: part i of n, for several machines on one folder."),
     click.option("--keep-stale", is_flag=True, help="Keep results made by an earlier version of the code."),
     out_option,
     data_options,
@@ -120,10 +121,11 @@ def plan_settings(options: dict[str, Any]) -> Settings:
 
 
 def plan_cells(options: dict[str, Any], settings: Settings) -> list[Any]:
-    from bench.plan import make_cells, parse_seeds
+    from bench.plan import make_cells, parse_seeds, take_shard
 
     seeds = parse_seeds(options["seeds"]) if options["seeds"] else settings.profile.seeds
-    return make_cells(options["methods"], options["tasks"], seeds, settings)
+    cells = make_cells(options["methods"], options["tasks"], seeds, settings)
+    return take_shard(cells, options["shard"]) if options["shard"] else cells
 
 
 @main.command()

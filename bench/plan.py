@@ -75,6 +75,14 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
+def take_shard(cells: list[Cell], text: str) -> list[Cell]:
+    """The cells of part i of n (`i/n`, from 1): whole jobs, dealt in turn, so that no method is fitted in two parts."""
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise UsageError(f"--shard {text!r}: expected i/n with i from 1 to n, like 1/4")
+    return [cell for job in make_jobs(cells)[int(match[1]) - 1 :: int(match[2])] for cell in job.cells]
+
+
 def make_cells(methods: Iterable[str], tasks: Iterable[str], seeds: tuple[int, ...], settings: Settings) -> list[Cell]:
     """Every combination whose domains fit, in the order given."""
     registry, profile = settings.registry, settings.profile
