@@ -21,8 +21,9 @@ from methods.common import reconstruction_error
 from methods.e4e.encoder import make_encoder
 from methods.stylegan2.discriminator import LatentDiscriminator
 from methods.stylegan2.generator import Generator
-from methods.stylegan2.train import R1_EVERY, StyleGAN2, gradient_penalty, mean_w, resized
+from methods.stylegan2.train import NOT_LEARNT, R1_EVERY, StyleGAN2, gradient_penalty, mean_w, resized
 
+REFINEMENT_RATE = 0.01  # of Adam on the codes
 FIRST_OFFSET, NEXT_OFFSET = 0.1, 0.01  # shares of the training after which offsets are switched on, one by one
 
 
@@ -52,7 +53,7 @@ class InversionEncoder(Encoder):
         target = resized(x, self.generator.size) * 2 - 1
         with torch.enable_grad():
             codes = codes.detach().clone().requires_grad_()
-            optimiser = torch.optim.Adam([codes], lr=0.01)
+            optimiser = torch.optim.Adam([codes], lr=REFINEMENT_RATE)
             for _ in range(self.steps):
                 loss = (self.generator(codes) - target).square().mean(dim=(1, 2, 3)).sum()
                 (codes.grad,) = torch.autograd.grad(loss, codes)
@@ -141,7 +142,7 @@ class StyleGANInversion(StyleGAN2):
         state = content.get("state_dict")
         if not isinstance(state, dict):
             raise BadInput(f"{self.encoder}: has no 'state_dict', so it is no e4e checkpoint")
-        load_matching(module, part(state, prefix), f"{self.encoder} ({prefix}*)")
+        load_matching(module, part(state, prefix), f"{self.encoder} ({prefix}*)", NOT_LEARNT)
 
     def train_encoder(self, model: InversionEncoder, data: Pretraining, run: Run) -> None:
         """Adam on the squared error of the repainted image; the generator stays as it is."""

@@ -95,7 +95,8 @@ def test_published_checkpoints_load(tmp_path):
 def test_a_generator_alone_can_come_from_a_file(tmp_path):
     torch.manual_seed(3)
     generator = Generator(16, style_dim=16, base=512, most=16, depth=2)
-    torch.save({"g_ema": generator.state_dict(), "latent_avg": torch.zeros(16)}, tmp_path / "g.pt")
+    learnt = {k: v for k, v in generator.state_dict().items() if not k.startswith("noises")}
+    torch.save({"g_ema": learnt, "latent_avg": torch.zeros(16)}, tmp_path / "g.pt")
     loaded, run = fitted(replace(SMALL, generator=str(tmp_path / "g.pt")), pretraining(count=8))
     for a, b in zip(loaded.generator.parameters(), generator.parameters(), strict=True):
         assert torch.equal(a, b)

@@ -17,8 +17,9 @@ from methods.stylegan2.augment import AdaptiveAugment
 from methods.stylegan2.discriminator import Discriminator
 from methods.stylegan2.generator import Generator
 
-R1_EVERY = 16  # steps between R1 penalties ("lazy regularisation"), and between path-length penalties
+R1_EVERY = 16  # steps between R1 penalties, each a step of its own ("lazy regularisation"); likewise path lengths
 PATH_EVERY = 4
+NOT_LEARNT = ("noises.", ".kernel")  # some published files lack these; any noise and the fixed filter will do
 
 
 class PathLength(nn.Module):
@@ -96,7 +97,7 @@ class StyleGAN2(Method):
         """Load the given weights into `ema`, or train them on `images`."""
         if self.generator is not None:
             content = read_checkpoint(self.generator)
-            load_matching(ema, content.get("g_ema", content), self.generator)
+            load_matching(ema, content.get("g_ema", content), self.generator, NOT_LEARNT)
             run.facts.update(images_seen=0, optimiser_steps=0)
         else:
             settings = {f.name: getattr(self, f.name) for f in fields(StyleGAN2)}
@@ -124,20 +125,20 @@ class StyleGAN2(Method):
             real, fake = augment(real), augment(fake)
             real_scores = discriminator(real)
             d_loss = F.softplus(-real_scores).mean() + F.softplus(discriminator(fake)).mean()
-            if step % R1_EVERY == 0:
-                penalty = gradient_penalty(discriminator, real)
-                d_loss = d_loss + self.r1 / 2 * R1_EVERY * penalty
             _descend(d_optimiser, d_loss)
+            if step % R1_EVERY == 0:
+                _descend(d_optimiser, self.r1 / 2 * R1_EVERY * gradient_penalty(discriminator, real))
             augment.adapt(real_scores)
 
             discriminator.requires_grad_(False)
             wplus = self.sample_w(generator, batch, run.device)
             g_loss = F.softplus(-discriminator(augment(generator(wplus, fresh_noise=True)))).mean()
-            if self.path_length and step % PATH_EVERY == 0:
-                half = self.sample_w(generator, max(batch // 2, 1), run.device)
-                g_loss = g_loss + self.path_length * PATH_EVERY * path(generator(half, fresh_noise=True), half)
             _descend(g_optimiser, g_loss)
             discriminator.requires_grad_(True)
+            if self.path_length and step % PATH_EVERY == 0:
+                half = self.sample_w(generator, max(batch // 2, 1), run.device)
+                penalty = path(generator(half, fresh_noise=True), half)
+                _descend(g_optimiser, self.path_length * PATH_EVERY * penalty)
 
             half_life = min(10000, 0.05 * (step + 1) * batch)  # in images; short at first, as published for small runs
             average_into(ema, generator, 0.5 ** (batch / half_life))
