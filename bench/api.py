@@ -82,9 +82,9 @@ class Images:
         return self._indices
 
     @property
-    def identity(self) -> int:
-        """The same for all image sets cut from the same data set in this process."""
-        return id(self._pixels)
+    def pixels(self) -> np.ndarray:
+        """The whole data set's images (N, H, W, 3) uint8, of which these are rows."""
+        return self._pixels
 
     def of_rows(self, rows: np.ndarray) -> Images:
         """Other images of the same data set."""

@@ -44,9 +44,10 @@ def _needs(entry: Entry, data_root: Path | None) -> str:
         return f"pip install {' '.join(packages)}"
     if entry.kind != "dataset" or entry.info.facts.get("embedded"):
         return ""
-    folder = entry.info.facts.get("folder", "")
     if data_root is None:
         return "--data-root (or PDR_BENCH_DATA), the folder of your data sets"
-    if folder and not (data_root / folder).is_dir() and data_root.name != folder:
+    folder, others = entry.info.facts.get("folder", ""), entry.info.facts.get("folders", ())
+    wanted = {name.lower() for name in (folder, *others)}
+    if folder and not any(path.name.lower() in wanted for path in (data_root, *data_root.iterdir())):
         return f"the folder {folder} in {data_root}"
     return ""

@@ -45,8 +45,9 @@ class Requests:
 
 @dataclass
 class _Known:
-    """Features of some rows of a data set."""
+    """Features of some rows of a data set. `owners` (encoder, pixels) stay alive, as their ids make the cache's key."""
 
+    owners: tuple[Any, Any]
     rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     blocks: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -168,7 +169,8 @@ class Run:
         """Encode what is not in the cache yet: tasks of one job share the features of the images they share."""
         start = time.monotonic()
         rows = images.rows
-        known = self.feature_cache.setdefault((id(encoder), images.identity, what), _Known())
+        owners = (encoder, images.pixels)
+        known = self.feature_cache.setdefault((id(encoder), id(images.pixels), what), _Known(owners))
         missing = np.unique(rows[~np.isin(rows, known.rows)])
         if len(missing):
             known.add(missing, self._encode_all(images.of_rows(missing), function))
