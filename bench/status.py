@@ -35,7 +35,7 @@ class CellState:
 def cell_states(store: Store) -> list[CellState]:
     """Every planned cell of the folder, in the plan's order. UsageError where there is no plan."""
     cells = read_plan(store)["cells"]
-    records = {cell["key"]: store.record(cell["key"]) for cell in cells}
+    records = {cell["key"]: _outline(store.record(cell["key"])) for cell in cells}
     open_cells = [c for c in cells if _recorded(records[c["key"]], c["source"])[0] != "ok"]
     running = _running(store, {cell["artefact"] for cell in open_cells}) if open_cells else {}
     queued = _queued(store, records) if open_cells else {}
@@ -53,6 +53,11 @@ def cell_states(store: Store) -> list[CellState]:
                 state = "waiting"
         found.append(CellState(cell["key"], cell["method"], cell["task"], cell["seed"], state, text))
     return found
+
+
+def _outline(record: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What is asked of a record here: whole ones of many cells would fill the memory."""
+    return record and {key: record.get(key) for key in ("status", "reason", "source", "attempt", "time")}
 
 
 def _recorded(record: dict[str, Any] | None, source: str) -> tuple[str, str]:
