@@ -1,7 +1,11 @@
 """The result tables: known winners, ties and incomplete rows give exactly the expected bold, marks and ranks."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
+import numpy as np
+import pytest
 from records import record, score, write_run
 from rich.console import Console
 
@@ -9,6 +13,7 @@ from bench import report
 from bench.report import formats, paper
 from bench.report.collect import collect
 from bench.report.comparison import Comparisons
+from bench.store import Store
 
 
 def accuracy(value, **more):
@@ -69,3 +74,89 @@ def test_written_files(tmp_path):
     first = {path: path.read_bytes() for path in written}
     report.write_report(store, tmp_path / "report")
     assert first == {path: path.read_bytes() for path in written}, "same records, same bytes"
+
+
+HOSTILE = "50 % of \\x_y & {z} #1 ~^ <b> $x$ --mode 'a' \"b\" [c] | é\n2"
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")
+def test_latex_compiles_whatever_records_say(tmp_path):
+    store = write_run(
+        tmp_path,
+        [
+            record("pdr", "identity", 0, accuracy(0.9)),
+            record("beta_vae", "identity", 0, accuracy(0.5)),
+            record("pca", "identity", 0, status="failed", reason=HOSTILE),
+        ],
+    )
+    results = collect(store)
+    (table,) = paper.result_tables(Comparisons(results))
+    formats.write_table(table, tmp_path, [*results.footnote(), HOSTILE])
+    packages = r"\documentclass{article}\usepackage{booktabs,graphicx}"
+    (tmp_path / "main.tex").write_text(rf"{packages}\begin{{document}}\input{{{table.name}}}\end{{document}}")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+
+
+def test_a_ceiling_is_shown_but_not_ranked(tmp_path):
+    store = write_run(
+        tmp_path,
+        [record(method, "identity", 0, accuracy(value)) for method, value in (("pdr", 0.6), ("supervised", 0.9))],
+    )
+    (table,) = paper.result_tables(Comparisons(collect(store)))
+    assert [(row.label, row.ceiling, row.mean_rank) for row in table.rows] == [
+        ("pdr", False, 1.0),
+        ("supervised", True, None),
+    ]
+    assert "Fitted on the task's own labels, shown as a ceiling and not ranked: supervised" in formats.notes_of(table)
+
+
+def test_lower_is_better(tmp_path):
+    errors = (("pdr", 1.5), ("pca", 3.25))
+    scores = {method: [score("side", value, main=True, higher=False)] for method, value in errors}
+    store = write_run(tmp_path, [record(method, "depth", 0, its) for method, its in scores.items()])
+    (table,) = paper.result_tables(Comparisons(collect(store)))
+    assert [(table.entry(i, 0).rank, formats.body(table)[i][1][0].text) for i in range(2)] == [(1, "1.5"), (2, "3.25")]
+    assert formats.heading(table)[0] == ("depth", "side ↓")
+
+
+def test_marks_are_paired_and_corrected(tmp_path):
+    """60 of 400 examples differ between pdr and beta_vae, all in pdr's favour: significant though intervals overlap."""
+    n, outcomes, records = 400, {}, []
+    for method, right in (("pdr", 260), ("beta_vae", 200), ("vq_vae", 198), ("pca", 199)):
+        records.append(record(method, "identity", 0, accuracy(right / n, half=0.1, n=n)))
+        main = (np.arange(n) < right).astype(float)
+        outcomes[records[-1]["key"]] = {"example": np.arange(n), "group": np.arange(n), "main": main}
+    (table,) = paper.result_tables(Comparisons(collect(write_run(tmp_path, records, outcomes))))
+    assert table.columns[0].reference == "beta_vae"
+    assert [table.entry(i, 0).mark for i in range(4)] == ["*", "", "", ""]
+
+
+def test_ablation_and_detail_tables(tmp_path):
+    scores = [*accuracy(0.8), score("nmi", 0.4), score("recall:fear", 0.1)]
+    labels = ("pdr", "pdr[loocc=off]", "pdr[loocc=off,blocks=all]")
+    store = write_run(tmp_path, [record(label, "emotion", 0, scores) for label in labels])
+    tables = {table.name: table for table in paper.paper_tables(Comparisons(collect(store)))}
+    assert set(tables) == {"ablation_pdr_loocc", "detail_emotion"}
+    assert [row.label for row in tables["ablation_pdr_loocc"].rows] == ["pdr", "pdr[loocc=off]"]
+    assert tables["ablation_pdr_loocc"].notes == ["pdr has loocc=both"]
+    assert [column.score for column in tables["detail_emotion"].columns] == ["accuracy", "nmi"]
+
+
+def test_records_outside_the_plan(tmp_path):
+    """Another seed belongs to the run; another profile and a superseded record do not, and that is said."""
+    store = write_run(tmp_path, [record("pdr", "emotion", 0, accuracy(0.8))])
+    store.write_record(record("pdr", "emotion", 1, accuracy(0.7)))
+    store.write_record(record("pdr", "emotion", 2, accuracy(0.1), profile="smoke"))
+    store.write_record(record("pdr", "emotion", 0, accuracy(0.2), key="0123456789abcdef0123"))
+    results = collect(store)
+    assert [(cell.seed, cell.main["value"]) for cell in results.cells] == [(0, 0.8), (1, 0.7)]
+    assert "1 records of another profile or image size are not shown" in results.notes
+    assert "1 superseded records (same method, task and seed) are not shown" in results.notes
+
+
+def test_an_empty_folder_is_no_error(tmp_path):
+    assert report.print_summary(Console(record=True), Store(tmp_path)) == 0
+    assert report.write_report(Store(tmp_path), tmp_path / "report").is_file()

@@ -61,7 +61,7 @@ def bars(table: Table) -> Sketch:
         ax.grid(axis="x", lw=0.3)
         ax.set_yticks(range(rows), labels if j % layout.across == 0 else [], fontsize=7)
         ax.set_ylim(rows - 0.4, -0.6)
-    handles = [Patch(color=FAMILY_COLOURS[family], label=family or "no result yet") for family in families]
+    handles = [Patch(color=FAMILY_COLOURS[family], label=family or "unknown") for family in families]
     figure.legend(handles=handles, loc="lower left", ncols=len(handles), frameon=False, fontsize=7)
     said = "main score of every method; lines are 95 % intervals, dotted lines chance, hatched bars lack seeds"
     return Sketch(f"bars_{table.name}", f"{table.title}: {said}{_left_out(table)}", figure)
@@ -71,7 +71,7 @@ def cost(table: Table, results: Results) -> Sketch:
     """Main score of every column against seconds of training, both means over seeds."""
     seconds = {row.label: _fit_seconds(results, row.label) for row in table.rows}
     known = [value for value in seconds.values() if value is not None]
-    styles = method_styles([row.label for row in table.rows])
+    styles = method_styles(results.methods, [row.label for row in table.rows])
     columns = table.columns[:MOST]
     figure, axes = Layout(len(columns), 1.6, 1.1, left=0.5, gap=0.55, legend=legend_height(list(styles))).draw()
     for j, (column, ax) in enumerate(zip(columns, axes, strict=True)):
@@ -113,7 +113,7 @@ def curves(results: Results) -> Iterator[Sketch]:
             data = _summaries(results, task, [f"{stem}@{level}" for level in levels])
             if len(levels) < 2 or not data or stem == "drop":  # the drop is the same curve upside down
                 continue
-            styles = method_styles(list(data))
+            styles = method_styles(results.methods, data)
             figure, (ax,) = Layout(1, 3.4, 1.8, legend=legend_height(list(data))).draw()
             x = [_number(level) for level in levels]
             for method, entries in data.items():
@@ -141,7 +141,7 @@ def dots(results: Results) -> Iterator[Sketch]:
                 continue
             first = next(iter(data.values()))
             order = sorted(range(len(names)), key=lambda k: list(first.values())[k].value or 0)
-            styles = method_styles(list(data))
+            styles = method_styles(results.methods, data)
             left = label_width(names)
             figure, (ax,) = Layout(1, 3.0, 0.1 + 0.15 * len(names), left=left, legend=legend_height(list(data))).draw()
             for method, entries in data.items():

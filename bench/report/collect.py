@@ -61,12 +61,12 @@ class Results:
 
     @cached_property
     def methods(self) -> dict[str, dict[str, Any]]:
-        """Method label -> what its records say of it (name, family, settings); empty before the first record."""
+        """Method label -> what is known of it: name, family, settings."""
         return self._described("method")
 
     @cached_property
     def tasks(self) -> dict[str, dict[str, Any]]:
-        """Task label -> what its records say of it (name, domain, settings); empty before the first record."""
+        """Task label -> what is known of it: name, domain, settings."""
         return self._described("task")
 
     def _described(self, kind: Literal["method", "task"]) -> dict[str, dict[str, Any]]:
@@ -75,7 +75,7 @@ class Results:
             label = getattr(cell, kind)
             if not found.get(label):
                 found[label] = cell.record.get(kind, {})
-        return found
+        return {label: about or _registered(kind, label) for label, about in found.items()}
 
     @cached_property
     def main_scores(self) -> dict[str, str]:
@@ -108,6 +108,21 @@ class Results:
         if commits:
             lines.append(f"Source: {', '.join(sorted(commits))}")
         return lines + self.notes
+
+
+def _registered(kind: Literal["method", "task"], label: str) -> dict[str, Any]:
+    """What the registry says of a method or task without a record; empty where it is a plug-in that is not at hand."""
+    from bench.registry import Registry, UsageError
+
+    try:
+        registry = Registry()
+        spec = registry.parse(kind, label, {})
+        facts = registry.entry(kind, spec.name).info.facts
+    except UsageError:
+        return {}
+    defaults = {"family": "reference", "supervised": False} if kind == "method" else {"domain": "face"}
+    known = {name: facts.get(name, default) for name, default in defaults.items()}
+    return {"name": spec.name, "label": label, "settings": spec.values, **known}
 
 
 def _commit(git: Mapping[str, Any]) -> str:

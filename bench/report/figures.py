@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -122,11 +122,12 @@ def label_width(labels: Iterable[str]) -> float:
     return 0.12 + 0.062 * max(map(len, labels), default=0)
 
 
-def method_styles(methods: list[str]) -> dict[str, dict[str, Any]]:
-    """Colour and marker of each method: no two alike among the first 56."""
+def method_styles(methods: Iterable[str], shown: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Colour and marker of the methods shown: the same in every figure, no two alike among the run's first 56."""
     return {
         method: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]}
         for i, method in enumerate(methods)
+        if method in shown
     }
 
 

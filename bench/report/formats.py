@@ -179,7 +179,7 @@ def latex(table: Table, footnote: list[str]) -> str:
             lines.append(r"\midrule")
         lines.append(_tex_row([_tex(label), *map(_tex_cell, cells)]))
     lines += [r"\bottomrule", r"\end{tabular}}", r"\par\medskip\begin{minipage}{\linewidth}\footnotesize\raggedright"]
-    lines += [_tex(note) + r".\par" for note in [*notes_of(table), *footnote]]
+    lines += [_tex(note.removesuffix(".")) + r".\par" for note in [*notes_of(table), *footnote]]
     return "\n".join([*lines, r"\end{minipage}", r"\end{table}"]) + "\n"
 
 
@@ -197,7 +197,7 @@ _TEX = {
     **{character: "\\" + character for character in "{}$&#%_"},
     **{"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "|": r"\textbar{}"},
     **{"<": r"\textless{}", ">": r"\textgreater{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", '"': "''"},
-    **{BETTER: r"\textsuperscript{*}", WORSE: r"\textsuperscript{$\dagger$}", "[": "{[}", "]": "{]}"},
+    **{BETTER: r"\textsuperscript{*}", WORSE: r"\textsuperscript{$\dagger$}", "[": "{[}", "]": "{]}", "-": "{-}"},
 }
 
 

@@ -10,7 +10,7 @@ from bench.report.collect import Results
 from bench.report.comparison import Comparisons
 from bench.report.tables import Column, Table, build
 
-DOMAINS = {"face": "faces", "car": "cars", "": "not run yet"}
+DOMAINS = {"face": "faces", "car": "cars", "": "of unknown domain"}
 
 
 def result_tables(comparisons: Comparisons) -> list[Table]:
@@ -20,7 +20,7 @@ def result_tables(comparisons: Comparisons) -> list[Table]:
     for domain, called in DOMAINS.items():
         tasks = [task for task, about in results.tasks.items() if about.get("domain", "") == domain]
         if tasks:
-            tables.append(_overview(comparisons, f"results_{domain or 'pending'}", f"All tasks, {called}", tasks))
+            tables.append(_overview(comparisons, f"results_{domain or 'unknown'}", f"All tasks, {called}", tasks))
     return tables
 
 

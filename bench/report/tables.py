@@ -12,7 +12,7 @@ from bench.report.comparison import LEVEL, Comparisons, mean_over_seeds
 from bench.stats import holm
 
 State = Literal["complete", "partial", "failed", "skipped", "pending", "absent"]
-FAMILIES = ("physical", "semantic", "reference", "")  # the order in which rows are grouped; "": no record yet
+FAMILIES = ("physical", "semantic", "reference", "")  # the order in which rows are grouped; "": not known
 BETTER, WORSE = "*", "†"
 
 
