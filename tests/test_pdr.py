@@ -123,8 +123,11 @@ class TestModel:
         hill = model.canonical_depth(raw)
         assert hill[0, SIZE // 2, SIZE // 2] == hill.min() < hill[0, 0, 0]
         torch.testing.assert_close(hill, hill.flip(2))
+        albedo = torch.rand(1, 3, SIZE, SIZE)
+        torch.testing.assert_close(model.canonical_albedo(albedo), model.canonical_albedo(albedo).flip(3))
         model.blend.fill_(1)
         assert not torch.allclose(model.canonical_depth(raw), hill)
+        assert torch.equal(model.canonical_albedo(albedo), albedo)
         shares = [learned_share(step, 100, 0.3, 0.6) for step in (0, 29, 44, 59, 99)]
         assert shares == pytest.approx([0, 0, 0.5, 1, 1])
         assert learned_share(0, 1, 0.3, 0.6) == learned_share(0, 9, 0.0, 0.0) == 1  # too short, and no curriculum

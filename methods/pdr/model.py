@@ -78,7 +78,8 @@ class Model(nn.Module):
     """The networks and the renderer. `size`: image height and width in pixels.
 
     `detail`: resolution of the depth network's map. `bump`: height of a fixed, centred bump towards the camera that is
-    added to the depth network's map, 0 as published; `blend` (a buffer) is how much of the learned map counts.
+    added to the depth network's map, 0 as published; `blend` (a buffer) is how much of the learned map, and of
+    asymmetric albedo, counts.
     """
 
     blend: Tensor
@@ -121,7 +122,7 @@ class Model(nn.Module):
         (light, light_code), (view, view_code) = self.netL(x), self.netV(x)
         factors = Factors(
             self.canonical_depth(depth[:, 0].float()),
-            albedo.float(),
+            self.canonical_albedo(albedo.float()),
             self.canonical_light(light.float()),
             self.scaled_view(view.float()),
         )
@@ -139,6 +140,10 @@ class Model(nn.Module):
         """(B, H, W) unbounded map -> depths MIN_DEPTH .. MAX_DEPTH about their mean."""
         raw = self.relief + self.blend * (raw - raw.mean((1, 2), keepdim=True))
         return _scale(raw.tanh(), MIN_DEPTH, MAX_DEPTH)
+
+    def canonical_albedo(self, albedo: Tensor) -> Tensor:
+        """(B, 3, H, W): symmetric as long as no learned shape counts, so that the view has to explain what is not."""
+        return torch.lerp((albedo + albedo.flip(3)) / 2, albedo, self.blend)
 
     def canonical_light(self, numbers: Tensor) -> Tensor:
         """(B, 4) in -1 .. 1 -> (B, 5): ambient, diffuse, unit direction."""
