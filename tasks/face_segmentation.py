@@ -61,6 +61,10 @@ class FaceSegmentation(Task):
     def _network(self, encoder: Encoder, example: Tensor, classes: int) -> nn.Module:
         if self.model == "linear":
             return PixelHead(encoder, example, classes)
+        if example.shape[-1] % 16:
+            raise BadInput(
+                f"the U-Net needs images of a multiple of 16 pixels, not {example.shape[-1]}: set image_size"
+            )
         if self.model == "unet_random":
             return nn.Sequential(Centred(), UNet(classes))
         return PyramidUNet(encoder, example, classes, frozen=self.model == "unet_frozen")

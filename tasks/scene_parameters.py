@@ -85,8 +85,8 @@ def explained(
 ) -> Evaluation:
     """R^2 of predictions (n, F): mean over each group's factors ("r2:light"), and the mean over groups ("r2", main).
 
-    `member` (F,) says which of the groups `names` a factor belongs to. R^2 is out of sample: 1 - squared error / that of
-    always predicting `usual` (F,), the training part's mean, which is taken as given; so chance is 0.
+    `member` (F,) says which of the groups `names` a factor belongs to. R^2 is out of sample: 1 - squared error / that
+    of always predicting `usual` (F,), the training part's mean, which is taken as given; so chance is 0.
     """
     mixing = np.eye(len(names))[member] / np.bincount(member)[member, None]  # (F, groups): means within groups
     mixing = np.column_stack([mixing.mean(1), mixing])

@@ -144,6 +144,9 @@ def test_what_cannot_be_evaluated_is_one_clear_line(tmp_path):
     data.labels["emotion"][data.split("emotion")["test"][5:]] = -1
     with pytest.raises(BadInput, match="5 labelled test images for 'emotion', at least 10 are needed"):
         Emotion().evaluate(encoder, data, run)
+    data.labels["emotion"][:] = 3
+    with pytest.raises(BadInput, match="two classes at least"):
+        Emotion(protocol="clustering").evaluate(encoder, data, run)
     del data.splits["default"]["val"]
     with pytest.raises(BadInput, match="no part 'val'"):
         Emotion().evaluate(encoder, data, run)

@@ -101,6 +101,10 @@ def test_what_cannot_be_segmented_says_so(tmp_path):
     unmasked = planted.data_set({}, np.zeros((N, 1)))
     with pytest.raises(BadInput, match="has no masks"):
         FaceSegmentation().evaluate(Maps([0]), unmasked, planted.run(tmp_path))
+    data = masked_data()
+    data.images, data.maps["mask"] = data.images[:, :15, :15], data.maps["mask"][:, :15, :15]
+    with pytest.raises(BadInput, match="multiple of 16 pixels, not 15"):
+        FaceSegmentation(model="unet_frozen").evaluate(Maps([0]), data, planted.run(tmp_path))
     with pytest.raises(Unavailable, match="no feature maps"):
         FaceSegmentation().evaluate(planted.Noise(), masked_data(), planted.run(tmp_path))
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from bench.api import Evaluation, Score
+from bench.api import BadInput, Evaluation, Score
 from bench.stats import RATE, pseudo_values, statistic_intervals
 from tasks.protocols.examples import Examples
 
@@ -130,6 +130,8 @@ def evaluate(test: Examples) -> Evaluation:
     clusters = cut(tree, 2 if test.labels.ndim == 2 else len(np.unique(test.labels)))
     known = [labels >= 0 for labels in columns]
     varied = [i for i, labels in enumerate(columns) if len(np.unique(labels[known[i]])) > 1]
+    if not varied:
+        raise BadInput("clustering needs test images of two classes at least, these are all of one")
     parts = [(known[i], contingency(columns[i][known[i]], clusters[known[i]])) for i in varied]
 
     def averaged(metrics: Callable[[np.ndarray], np.ndarray], weights: np.ndarray) -> np.ndarray:
