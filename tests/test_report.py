@@ -70,7 +70,7 @@ def test_written_files(tmp_path):
     store = small_run(tmp_path / "run")
     page = report.write_report(store, tmp_path / "report")
     written = [path for path in page.parent.rglob("*") if path.is_file()]
-    assert {path.suffix for path in written} == {".md", ".csv", ".tex", ".html", ".png", ".pdf"}
+    assert {path.suffix for path in written} == {".md", ".csv", ".tex", ".html", ".png", ".pdf", ".txt"}
     first = {path: path.read_bytes() for path in written}
     report.write_report(store, tmp_path / "report")
     assert first == {path: path.read_bytes() for path in written}, "same records, same bytes"
@@ -160,3 +160,12 @@ def test_records_outside_the_plan(tmp_path):
 def test_an_empty_folder_is_no_error(tmp_path):
     assert report.print_summary(Console(record=True), Store(tmp_path)) == 0
     assert report.write_report(Store(tmp_path), tmp_path / "report").is_file()
+
+
+def test_an_unchanged_run_is_known_to_be_reported(tmp_path):
+    store = small_run(tmp_path / "run")
+    assert not report.up_to_date(store, tmp_path / "report")
+    report.write_report(store, tmp_path / "report")
+    assert report.up_to_date(store, tmp_path / "report")
+    store.write_record(record("pca", "emotion", 0, accuracy(0.3)))
+    assert not report.up_to_date(store, tmp_path / "report")

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from records import FAMILIES, cell_key, record, score, write_run
+from rich.console import Console
 
+from bench.report import print_claims
 from bench.report.claims import judge
 from bench.report.collect import collect
 from bench.report.comparison import Comparisons
@@ -136,3 +138,13 @@ def test_the_ceiling_is_no_semantic_rival(tmp_path, monkeypatch):
     monkeypatch.setitem(FAMILIES, "supervised", "semantic")
     values = {"pdr": every_task(0.9), "beta_vae": every_task(0.6), "supervised": every_task(0.99)}
     assert verdicts(paper_run(tmp_path, values))["C1"] == "holds"
+
+
+def test_printed_with_numbers_and_what_they_are_evidence_about(tmp_path):
+    console = Console(width=200, record=True)
+    print_claims(console, paper_run(tmp_path, {"pdr": every_task(0.9), "beta_vae": every_task(0.65)}))
+    text = console.export_text()
+    assert "C1 holds on syncars, synfaces" in text
+    assert "emotion: pdr minus beta_vae: +0.250" in text
+    assert "This is evidence about rendered scenes, not about photographs." in text
+    assert "C3 inconclusive" in text

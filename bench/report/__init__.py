@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bench.report.collect import Results
     from bench.store import Store
+
+STAMP = "stamp.txt"  # says of which records a report folder was made
 
 
 def print_summary(console: Console, store: Store) -> int:
@@ -22,6 +25,34 @@ def print_summary(console: Console, store: Store) -> int:
         terminal.print_table(console, table)
     terminal.print_failures(console, results)
     return sum(cell.status in ("failed", "pending") for cell in results.cells)
+
+
+def print_claims(console: Console, store: Store) -> None:
+    """Print the paper's claims with their tests and verdicts on these records."""
+    from bench.report import terminal
+    from bench.report.claims import judge
+    from bench.report.collect import collect
+    from bench.report.comparison import Comparisons
+
+    terminal.print_claims(console, judge(Comparisons(collect(store))))
+
+
+def print_comparison(console: Console, a: Store, b: Store) -> int:
+    """Print what changed from run A to run B beyond its uncertainty; returns how many results got worse or broke."""
+    from bench.report import compare
+    from bench.report.collect import collect
+
+    changes = compare.compare_runs(collect(a), collect(b))
+    compare.print_changes(console, changes)
+    return sum(change.kind in ("worse", "broken in B") for change in changes)
+
+
+def up_to_date(store: Store, folder: Path) -> bool:
+    """Whether `write_report` last wrote the folder from exactly these records (and by this version of the code)."""
+    from bench.report.collect import collect
+
+    stamp = folder / STAMP
+    return stamp.is_file() and stamp.read_text() == _stamp(collect(store))
 
 
 def write_report(store: Store, folder: Path, other: Store | None = None) -> Path:
@@ -51,4 +82,14 @@ def write_report(store: Store, folder: Path, other: Store | None = None) -> Path
     )
     with writing(folder / "index.html") as stream:
         stream.write(page.render(content))
+    with writing(folder / STAMP) as stream:
+        stream.write("" if other else _stamp(results))
     return folder / "index.html"
+
+
+def _stamp(results: Results) -> str:
+    """A hash of the records, the plan and this package's source."""
+    from bench.store import digest
+
+    source = [path.read_text() for path in sorted(Path(__file__).parent.glob("*.*")) if path.is_file()]
+    return digest([results.record_set, results.footnote(), source])

@@ -179,8 +179,8 @@ def _against_semantic(comparisons: Comparisons, tasks: Sequence[str], margin: fl
             missing.append(f"{task}: no complete pair of a physical and a semantic method")
         else:
             found.append((task, f"{task}: {physical} minus {best}", difference))
-    have = {results.tasks[task]["name"] for task, *_ in found}
-    missing += [f"no result on {name}" for name in PAPER_TASKS if name not in have]
+    planned = {results.tasks[task]["name"] for task in tasks}
+    missing += [f"no result on {name}" for name in PAPER_TASKS if name not in planned]
     return _evidence(results, found, missing, margin)
 
 

@@ -1,4 +1,4 @@
-"""The result table and what went wrong, on the terminal."""
+"""The result table, what went wrong, and the claims, on the terminal."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from bench.report.claims import Claim
 from bench.report.collect import Results
 from bench.report.formats import Shown, body, heading, notes_of
 from bench.report.tables import Table
 
 STYLES = {"failed": "red", "skipped": "dim", "pending": "yellow", "absent": "dim", "chance": "dim"}
+VERDICTS = {"holds": "bold green", "fails": "bold red", "inconclusive": "bold yellow"}
 COLUMN = 18  # characters a column needs at least
 
 
@@ -54,3 +56,17 @@ def print_failures(console: Console, results: Results) -> None:
                 Text(f"{status} ", style=STYLES[status]).append(method, style="bold").append(f" on {tasks}: {reason}")
             )
             console.print(line, soft_wrap=True)
+
+
+def print_claims(console: Console, claims: list[Claim]) -> None:
+    """Every claim with its verdict, the test, the numbers and what they are evidence about."""
+    for claim in claims:
+        on = f" on {', '.join(claim.evidence.data)}" if claim.kind else ""
+        console.print(Text(f"{claim.name} {claim.verdict}", style=VERDICTS[claim.verdict]).append(on, style="dim"))
+        console.print(Text(f"  {claim.text}\n  Test: {claim.test}\n  This is {claim.caveat}."))
+        for item in claim.evidence.comparisons:
+            d = item.difference
+            limits = f"{d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}]"
+            console.print(Text(f"    {item.what}: {limits}, p = {item.p:.2g}, {d.seeds} seeds, {d.n} examples"))
+        for line in claim.evidence.missing + claim.evidence.notes:
+            console.print(Text(f"    {line}", style="yellow"))
