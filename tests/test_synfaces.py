@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from bench.api import BadInput, Place
 from bench.data.synthetic import faces_draw as draw
 from bench.data.synthetic import synfaces
+from bench.data.synthetic.faces_mesh import HEAD, coordinates, faces, head_vertices, parts
 from bench.data.synthetic.faces_paint import ID, MASK_CLASSES, painter
-from bench.data.synthetic.faces_shape import coordinates, faces, head_vertices
 from bench.data.synthetic.scene import place, project, render
 from bench.data.synthetic.store import content_fingerprint
 from bench.data.synthetic.synfaces import SynFaces, render_faces
@@ -161,7 +161,8 @@ def test_vertices_project_into_the_mask_of_their_part():
     factors = {name: torch.as_tensor(column, dtype=torch.float32) for name, column in table.items()}
     heads = (head_vertices(factors) + torch.tensor([0, synfaces.LIFT, 0])) * synfaces.SCALE
     screen = project(place(heads, torch.as_tensor(draw.view_of(table))), SIZE)
-    places = coordinates()[0][: 57 * 54]  # the head's vertices
+    assert parts()[0].kind == HEAD
+    places = coordinates()[: len(parts()[0].row)]
     for u, v, part in ((0.0, 0.36, "nose"), (0.31, 0.02, "l_eye"), (-0.31, 0.02, "r_eye")):
         front = places[:, 2] > 0
         vertex = ((places[:, 0] - u) ** 2 + (places[:, 1] - v) ** 2 + 9.0 * ~front).argmin()

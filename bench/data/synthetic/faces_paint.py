@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bench.data.synthetic.faces_shape import (
+from bench.data.synthetic.faces_mesh import (
     CLOTH,
     EARRING,
     FRAME,
@@ -20,13 +20,10 @@ from bench.data.synthetic.faces_shape import (
     LENS,
     NECK,
     RIGHT_EAR,
-    Factors,
-    bump,
     coordinates,
-    features,
-    mouth_curves,
-    step,
+    face_kinds,
 )
+from bench.data.synthetic.faces_shape import Factors, bump, features, mouth_curves, step
 from bench.data.synthetic.scene import Paint, Surface
 
 MASK_CLASSES = ("background", "skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "l_ear", "r_ear", "mouth",
@@ -36,7 +33,6 @@ ID = {name: number for number, name in enumerate(MASK_CLASSES)}
 
 def painter(factors: Factors) -> Paint:
     """The texture of B heads: what `scene.render` asks for the colour and class of each sub-pixel."""
-    places, owner = coordinates()
     layers = {HEAD: _head, HAIR: _hair, HAT: _hat, NECK: _neck, CLOTH: _cloth}
     plain = {
         FRAME: ("frame", "eye_g"),
@@ -48,9 +44,9 @@ def painter(factors: Factors) -> Paint:
     def paint(surface: Surface) -> tuple[Tensor, Tensor]:
         albedo = surface.depth.new_zeros(len(surface.depth), 3)
         mask = surface.depth.new_zeros(len(surface.depth), dtype=torch.uint8)
-        place, part = surface.interpolate(places), owner[surface.face]
+        place, kind = surface.interpolate(coordinates()), face_kinds()[surface.face]
         for number in range(10):
-            here = (part == number).nonzero().squeeze(1)
+            here = (kind == number).nonzero().squeeze(1)
             if len(here) == 0:
                 continue
             image = surface.image[here]

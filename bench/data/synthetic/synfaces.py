@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from bench.api import BadInput, DataSet, Domain, Place, Source, Split
 from bench.data.splits import split_between, split_within
 from bench.data.synthetic import faces_draw as draw
+from bench.data.synthetic.faces_mesh import faces, head_vertices
 from bench.data.synthetic.faces_paint import MASK_CLASSES, painter
-from bench.data.synthetic.faces_shape import faces, head_vertices
 from bench.data.synthetic.scene import place as place_before_camera
 from bench.data.synthetic.scene import render
 from bench.data.synthetic.shifts import add_shifts
@@ -25,7 +25,7 @@ SCALE = 0.072  # size of one head unit; the picture is 0.175 wide at depth 1
 LIFT = -0.1  # moves the head up, in head units
 NOISE = 0.012  # standard deviation of the sensor noise
 MAPS = ("mask", "depth", "normals", "albedo", "shading", "foreground")
-FILES = ("synfaces.py", "faces_draw.py", "faces_shape.py", "faces_paint.py", "shifts.py")
+FILES = ("synfaces", "faces_draw", "faces_mesh", "faces_paint", "faces_shape", "faces_worn", "shifts")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class SynFaces(Source):
     def fingerprint(self, place: Place) -> str:
         """Changes with the settings, the image size and the generator's source."""
         here = Path(__file__)
-        return source_fingerprint(self, place.image_size, [here.with_name(name) for name in FILES])
+        return source_fingerprint(self, place.image_size, [here.with_name(f"{name}.py") for name in FILES])
 
     def load(self, place: Place) -> DataSet:
         """Render once into the cache (about a minute at the default size), then map."""
