@@ -52,7 +52,8 @@ def bars(table: Table) -> Sketch:
         if limits:
             ax.hlines(*zip(*limits, strict=True), color="black", lw=1)
         for i in (i for i, entry in enumerate(entries) if entry.value is None):
-            ax.text(0, i, f" {entries[i].state}", va="center", fontsize=6, color="#555555")
+            at_edge = ax.get_yaxis_transform()
+            ax.text(0.02, i, entries[i].state, va="center", fontsize=6, color="#555555", transform=at_edge)
         if column.chance is not None:
             ax.axvline(factor * column.chance, color="black", linestyle=":", lw=0.8)
         ax.set_title(column.title.replace("[", "\n[", 1), fontsize=7)

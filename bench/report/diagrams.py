@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MATRICES = 6  # in a figure
+FEW = 25  # entries: of larger matrices
 WRITTEN = 0.05  # smaller entries are left to their colour
 MOST_CLASSES = 20  # a confusion matrix of more is unreadable at column width
 
@@ -152,7 +153,8 @@ def _matrices(name: str, caption: str, found: dict[str, np.ndarray], rows: list[
     figure, axes = layout.draw()
     for ax, (method, matrix) in zip(axes, found.items(), strict=True):
         ax.imshow(matrix, cmap="cividis", vmin=0, vmax=1)
-        for i, j in zip(*np.nonzero(matrix >= WRITTEN), strict=True):
+        least = WRITTEN if matrix.size > FEW else -np.inf
+        for i, j in zip(*np.nonzero(matrix >= least), strict=True):
             colour = "white" if matrix[i, j] < 0.6 else "black"
             ax.text(j, i, f"{100 * matrix[i, j]:.0f}", ha="center", va="center", fontsize=5, color=colour)
         ax.set_xticks(range(len(columns)), columns, rotation=90, fontsize=6)
