@@ -49,7 +49,7 @@ class FaceSegmentation(Task):
         # the paper's Adam settings for its U-Net; a linear head has no reason to go so slowly
         recipe = Recipe(self.steps, self.batch, 2e-4, beta1=0.5)
         if self.model == "linear":
-            recipe = Recipe(self.steps, self.batch, 3e-2, decay=True)
+            recipe = Recipe(self.steps, self.batch, 0.1, decay=True)
         segmentation.train(model, data.subset(train), masks[train], recipe, run)
         predicted = segmentation.predict(model, data.subset(test), run)
         return segmentation.evaluate(predicted, masks[test], test, group_numbers(data, test), names)

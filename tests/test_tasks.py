@@ -152,6 +152,17 @@ def test_what_cannot_be_evaluated_is_one_clear_line(tmp_path):
         Emotion().evaluate(encoder, data, run)
 
 
+def test_frames_of_a_track_are_averaged(tmp_path):
+    people, codes = planted.classes(4, N)
+    track = people * 100 + np.arange(N) % 60 // 4  # fifteen tracks a person
+    blurred = 0.5 * codes + 0.5 * np.random.default_rng(0).random(codes.shape)
+    data = planted.data_set({"identity": people, "track": track}, blurred)
+    evaluation = Identity(protocol="clustering").evaluate(planted.Planted(4), data, planted.run(tmp_path))
+    tracks = np.unique(track[data.split("identity")["test"]])
+    assert len(evaluation.outcomes["example"]) == len(tracks)
+    assert main_score(evaluation).value == pytest.approx(1)
+
+
 def test_at_most_so_many_examples_the_same_for_every_seed(tmp_path):
     data, width = make_data(Emotion())
     task = Emotion(max_examples=100)

@@ -9,7 +9,7 @@ import torch
 from bench.api import BadInput, Encoder, Unavailable
 from tasks.face_segmentation import FaceSegmentation
 from tasks.protocols import segmentation
-from tasks.protocols.unet import PixelHead, UNet
+from tasks.protocols.unet import WIDTHS, PixelHead, PyramidUNet, UNet
 
 N, SIZE, CLASSES = 80, 16, 3
 
@@ -95,6 +95,19 @@ def test_pixel_head_equals_one_linear_layer_on_the_stacked_maps():
     stacked = torch.cat([torch.nn.functional.interpolate(m, (8, 8), mode="bilinear") for m in maps], 1)
     weight = torch.cat([h.weight for h in head.heads], 1)
     assert torch.allclose(head(x), torch.nn.functional.conv2d(stacked, weight, head.heads[0].bias), atol=1e-5)
+
+
+def test_maps_of_the_published_shape_are_decoded_as_they_are():
+    class Contracting(Encoder):
+        def pyramid(self, x):
+            return [torch.ones(len(x), width, 64 >> i, 64 >> i) for i, width in enumerate(WIDTHS)]
+
+    x = torch.rand(2, 3, 64, 64)
+    net = PyramidUNet(Contracting(), x, classes=5, frozen=True).eval()
+    assert all(isinstance(adapt, torch.nn.Identity) for adapt in net.adapt)
+    assert torch.equal(net(x), net.decode(Contracting().pyramid(x)))
+    other = PyramidUNet(Maps([0, 1]), x, classes=5, frozen=True)  # two maps for five resolutions
+    assert other.sources == [0, 1, 1, 1, 1] and other(x).shape == (2, 5, 64, 64)
 
 
 def test_what_cannot_be_segmented_says_so(tmp_path):
