@@ -9,13 +9,13 @@ import torch
 
 from bench.data.synthetic.cars_draw import Table, view_of
 from bench.data.synthetic.cars_types import SHAPE
-from bench.data.synthetic.scene import FIELD_OF_VIEW, rotation
+from bench.render.camera import Camera, rotation
 
 
 def draw_background(table: Table, image_size: int, scale: float) -> np.ndarray:
     """(B, H, W, 3) float32 in [0, 1]; `scale`: camera units a metre. The car itself is left out."""
     count, view = len(table["scene"]), view_of(table)
-    edge = math.tan(FIELD_OF_VIEW / 2)
+    edge = math.tan(math.radians(Camera.fov) / 2)
     y, x = np.meshgrid(*[np.linspace(-edge, edge, image_size)] * 2, indexing="ij")
     rays = np.stack([x, y, np.ones_like(x)], -1).reshape(1, -1, 3).astype(np.float32)
     table = {name: column.astype(np.float32) for name, column in table.items()}  # half the memory to move

@@ -38,6 +38,11 @@ class Difficulty:
     chance: float  # always answering the most frequent class of the training part
     n: int
 
+    def __str__(self) -> str:
+        """One line of a table."""
+        scores = f"{self.accuracy:6.1%}  (chance {self.chance:6.1%}, {self.n} pictures)"
+        return f"{self.target:20} {self.model:10} {self.part:21} {scores}"
+
 
 @dataclass(frozen=True)
 class Problem:

@@ -8,7 +8,6 @@ give the usual product (unsup3d, Wu et al. 2020, section 3.1). No cast shadows, 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -38,8 +37,6 @@ class Surface:
         a, b, c = (flat[start + self.corners[:, k]] * self.barycentric[:, k, None] for k in range(3))
         return a + b + c
 
-
-FIELD_OF_VIEW = math.radians(Camera.fov)
 
 Paint = Callable[[Surface], tuple[Tensor, Tensor]]
 """Procedural texture: sub-pixels -> albedo (P, 3) in [0, 1] and mask class (P,) uint8 > 0."""

@@ -29,6 +29,7 @@ RenderRows = Callable[[np.ndarray], dict[str, np.ndarray]]
 """Rows (n,) of the data set -> arrays by name, n rows each: "images" and the maps."""
 
 CHUNK_PIXELS = 16 * 64 * 64
+THREADS = 4  # each needs about 200 MB
 MANIFEST = "manifest.json"
 
 
@@ -100,18 +101,21 @@ def _chunks(count: int, image_size: int) -> list[np.ndarray]:
 
 
 def _in_order(chunks: list[np.ndarray], render_rows: RenderRows) -> Iterator[dict[str, np.ndarray]]:
-    """The chunks' results, in order, computed a few ahead on as many threads as there are processors (8 at most)."""
-    workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
+    """The chunks' results, in order, computed a few ahead on one thread per processor, `THREADS` at most."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(available, THREADS)
     before = torch.get_num_threads()
-    with ThreadPoolExecutor(workers, initializer=lambda: torch.set_num_threads(1)) as pool:
-        waiting: deque[Future[dict[str, np.ndarray]]] = deque()
-        for rows in chunks:
-            waiting.append(pool.submit(render_rows, rows))
-            if len(waiting) > workers:
+    try:
+        with ThreadPoolExecutor(workers, initializer=lambda: torch.set_num_threads(1)) as pool:
+            waiting: deque[Future[dict[str, np.ndarray]]] = deque()
+            for rows in chunks:
+                waiting.append(pool.submit(render_rows, rows))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    torch.set_num_threads(before)
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Growing:
