@@ -20,7 +20,6 @@ from bench.data.synthetic.cars_mesh import PARTS
 from bench.data.synthetic.cars_parts import build
 from bench.data.synthetic.cars_types import BODY_TYPES, SHAPE, draw_albedos, draw_shapes
 from bench.data.synthetic.scene import rotation
-from  import FIELD_OF_VIEW
 from bench.data.synthetic.syncars import SynCars, render_cars
 
 SEEDS = st.integers(0, 2**31)
@@ -75,7 +74,7 @@ def test_shading_follows_the_light_and_the_normals(plain):
 def test_normals_agree_with_depth(plain):
     maps = plain(draw.draw_pictures(16, 1, seed=5), 128)
     depth, normals = maps["depth"], maps["normals"].astype(np.float32)
-    focal = 127 / 2 / math.tan(FIELD_OF_VIEW / 2)
+    focal = 127 / 2 / math.tan(math.radians(10) / 2)  # a field of view of 10 degrees
     rows, columns = np.meshgrid(np.arange(128) - 63.5, np.arange(128) - 63.5, indexing="ij")
     points = np.stack([columns * depth / focal, rows * depth / focal, depth], -1)
     across, down = points[:, 1:-1, 2:] - points[:, 1:-1, :-2], points[:, 2:, 1:-1] - points[:, :-2, 1:-1]
