@@ -19,8 +19,8 @@ from bench.data.synthetic.cars_background import draw_background
 from bench.data.synthetic.cars_mesh import PARTS
 from bench.data.synthetic.cars_parts import build
 from bench.data.synthetic.cars_types import BODY_TYPES, SHAPE, draw_albedos, draw_shapes
-from bench.data.synthetic.scene import rotation
 from bench.data.synthetic.syncars import SynCars, render_cars
+from bench.render.camera import rotation
 
 SEEDS = st.integers(0, 2**31)
 SMALL = SynCars(cars=24, images_per_car=5, ood_per_step=8)
