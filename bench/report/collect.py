@@ -89,7 +89,7 @@ class Results:
         cells = self.grid.get((method, task), [])
         return cells if all(cell.status == "ok" for cell in cells) else []
 
-    @property
+    @cached_property
     def record_set(self) -> str:
         """A short hash of which records this is made of and what they say."""
         return digest([[cell.key, cell.record.get("scores"), cell.status] for cell in self.cells if cell.record])
