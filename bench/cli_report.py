@@ -55,12 +55,9 @@ def claims(folder: Path) -> None:
     """
     from rich.console import Console
 
-    from bench.report.claims import judge
-    from bench.report.collect import collect
-    from bench.report.comparison import Comparisons
-    from bench.report.terminal import print_claims
+    from bench.report import print_claims
 
-    print_claims(Console(), judge(Comparisons(collect(_store(folder)))))
+    print_claims(Console(), _store(folder))
 
 
 @main.command()
@@ -74,10 +71,9 @@ def compare(a: Path, b: Path) -> None:
     """
     from rich.console import Console
 
-    from bench.report.collect import collect
-    from bench.report.compare import compare_runs, print_changes
+    from bench.report import print_comparison
 
-    print_changes(Console(), compare_runs(collect(_store(a)), collect(_store(b))))
+    print_comparison(Console(), _store(a), _store(b))
 
 
 @main.command()

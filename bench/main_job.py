@@ -68,7 +68,7 @@ def run_benchmark(console: Console, settings: Settings, cells: list[Cell], how: 
         except KeyboardInterrupt:
             console.print("\nstopped; what is done is kept: the same command goes on from here")
             return INTERRUPTED
-    return _conclude(console, store, cells, problems, bool(todo))
+    return _conclude(console, store, cells, problems)
 
 
 def _run_here(console: Console, payloads: Payloads, todo: list[Job], how: Execution, parallel: int) -> list[str]:
@@ -119,12 +119,12 @@ def prepare_data(console: Console, jobs: list[Job], settings: Settings) -> None:
                 console.print(f"{spec.label}: {note}", highlight=False)
 
 
-def _conclude(console: Console, store: Store, cells: list[Cell], problems: list[str], worked: bool) -> int:
+def _conclude(console: Console, store: Store, cells: list[Cell], problems: list[str]) -> int:
     """Write the report, show the table, list the failures."""
-    from bench.report import print_summary, write_report
+    from bench.report import print_summary, up_to_date, write_report
 
     folder: Path = store.out / "report"
-    if worked or not (folder / "index.html").exists():
+    if not up_to_date(store, folder):
         write_report(store, folder)
     print_summary(console, store)
     failed = [r for cell in cells if (r := store.record(cell.key)) is None or r["status"] == "failed"]
