@@ -49,9 +49,9 @@ class PDR(Method):
     flip: float | None = None  # weight of the mirrored explanation; none: 0.5, cars 1
     smoothness: float | None = None  # weight of smooth depth; none: 0, cars 0.1
     weights: str | None = None  # a checkpoint released by unsup3d or the authors: nothing is trained, no hill
-    steps: int = 1000
-    batch: int = 32
-    lr: float = 0.0005
+    steps: int = 1600
+    batch: int = 16  # published: 64 faces, 256 cars
+    lr: float = 0.0005  # published: 0.0001; from 0.001 on, light and view run into their bounds and stay there
     decay: Literal["constant", "cosine"] = "cosine"  # of the learning rate; published: constant
     weight_decay: float = 0.0005
     validate_every: int | None = 100  # steps; none: once an epoch, as published
