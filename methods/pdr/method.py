@@ -51,7 +51,7 @@ class PDR(Method):
     weights: str | None = None  # a checkpoint released by unsup3d or the authors: nothing is trained, no hill
     steps: int = 1600
     batch: int = 16  # published: 64 faces, 256 cars
-    lr: float = 0.0005  # published: 0.0001; from 0.001 on, light and view run into their bounds and stay there
+    lr: float = 0.0005  # published: 0.0001; at 0.002 light and view run into their bounds and stay there
     decay: Literal["constant", "cosine"] = "cosine"  # of the learning rate; published: constant
     weight_decay: float = 0.0005
     validate_every: int | None = 100  # steps; none: once an epoch, as published
