@@ -39,9 +39,7 @@ def test_four_runs_on_one_folder_compute_each_cell_once(tmp_path):
 def test_a_job_a_cell_gives_the_same(tmp_path):
     methods = "planted,raising,slowly_trained[steps=20,pause=0]"
     bench(tmp_path, *sweep(tmp_path, methods, out="by-method"), check=1)
-    bench(
-        tmp_path, *sweep(tmp_path, methods, "--grouping", "cell", "--jobs", 2, out="by-cell", cluster="local"), check=1
-    )
+    bench(tmp_path, *sweep(tmp_path, methods, "--grouping", "cell", out="by-cell"), check=1)
     by_method, by_cell = records(tmp_path, "by-method"), records(tmp_path, "by-cell")
     assert {k: (r["status"], r["scores"]) for k, r in by_cell.items()} == {
         k: (r["status"], r["scores"]) for k, r in by_method.items()
