@@ -56,11 +56,11 @@ class PCA(Method):
         return PCAEncoder(self.components, image_size)
 
     def fit(self, encoder: PCAEncoder, data: Pretraining, run: Run) -> None:  # type: ignore[override]
-        """Randomised singular value decomposition; directions beyond the number of images stay zero."""
+        """Randomised singular value decomposition; directions beyond those that the images span stay zero."""
         rows = run.rng("pca").permutation(len(data.train))[: self.sample]
         x = data.train[rows].to(run.device).flatten(1)
         encoder.mean.copy_(x.mean(dim=0))
-        rank = min(self.components, *x.shape)
+        rank = min(self.components, len(x) - 1, x.shape[1])  # centred images span one direction less
         torch.manual_seed(run.seed)
         oversampled = min(rank + 10, *x.shape)
         _, singular, directions = torch.svd_lowrank(x - encoder.mean, q=oversampled, niter=4)

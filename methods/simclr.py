@@ -93,7 +93,7 @@ class SimCLR(Method):
     def fit(self, encoder: TimmEncoder, data: Pretraining, run: Run) -> None:  # type: ignore[override]
         """Adam with a cosine schedule; the projection head is thrown away afterwards, as published."""
         with torch.no_grad():
-            width = encoder.represent(data.train[:1].to(run.device)).shape[1]
+            width = encoder.eval().represent(data.train[:1].to(run.device)).shape[1]
         head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, self.projection)).to(run.device)
         parameters = [*encoder.parameters(), *head.parameters()]
         optimiser = torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay)

@@ -22,6 +22,7 @@ class Head(nn.Module):
     def __init__(self, encoder: TimmEncoder, target: Target, example: Tensor) -> None:
         super().__init__()
         self.dense = target.kind == "dense"
+        encoder.eval()  # batch norm cannot be trained on one example
         with torch.no_grad():
             maps = encoder.pyramid(example) if self.dense else [encoder.represent(example)]
         self.linear = nn.Linear(sum(m.shape[1] for m in maps), len(target.classes))

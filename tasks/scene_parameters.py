@@ -34,7 +34,7 @@ class SceneParameters(Task):
         if not groups:
             raise BadInput(f"data set {data.name} does not know its scenes' {', '.join(FACTORS)}: use a rendered one")
         train, val, test = (self._rows(data, part) for part in ("train", "val", "test"))
-        varied = {name: factor[:, factor[train].std(0) > 1e-6] for name, factor in groups.items()}
+        varied = {name: factor[:, np.ptp(factor[train], axis=0) > 0] for name, factor in groups.items()}
         varied = {name: factor for name, factor in varied.items() if factor.shape[1]}
         factors = np.concatenate(list(varied.values()), axis=1).astype(np.float64)
         member = np.repeat(np.arange(len(varied)), [factor.shape[1] for factor in varied.values()])

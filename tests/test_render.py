@@ -192,8 +192,8 @@ class TestRasterizer:
 
     def test_speed_comparison_reports_agreement(self):
         pytest.importorskip("pytorch3d")
-        lines = []
-        results = speed.main(batch=2, size=16, echo=lines.append)
+        lines = list(speed.report(batch=2, size=16))
+        results = speed.compare(batch=2, size=16)
         assert [line.split()[0] for line in lines[2:]] == list(results) == ["smooth", "rough"]
         for result in results.values():
             assert result["covered"] > 50

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -80,17 +79,13 @@ def _run(screen: Tensor, faces: Tensor, weight: Tensor, rasterizer: Rasterizer) 
     return fragments, gradient, time.perf_counter() - start
 
 
-def main(batch: int = 32, size: int = 64, device: str = "cpu", echo: Callable[[str], Any] = print) -> dict[str, Any]:
-    """Compare, tell the result as a table through `echo`, and return it."""
-    results = compare(batch, size, device=device)
+def report(batch: int = 32, size: int = 64, device: str = "cpu") -> Iterator[str]:
+    """The comparison, line by line."""
     threads = torch.get_num_threads()
-    echo(
-        f"rasterizing {batch} meshes of {2 * (size - 1) ** 2} triangles at {size} x {size}, {device}, {threads} threads"
-    )
-    echo("forward + backward      ours   PyTorch3D   speed-up   coverage differs   depth within 1e-5   gradient error")
-    for kind, r in results.items():
-        echo(
+    yield f"{batch} meshes of {2 * (size - 1) ** 2} triangles at {size} x {size}, {device}, {threads} threads"
+    yield "forward + backward      ours   PyTorch3D   speed-up   coverage differs   depth within 1e-5   gradient error"
+    for kind, r in compare(batch, size, device=device).items():
+        yield (
             f"{kind:<18}{r['candidates_seconds']:>8.3f} s{r['pytorch3d_seconds']:>10.2f} s{r['speedup']:>9.0f} x"
             f"{r['coverage_differs']:>13} px{r['depth_agrees']:>19.4%}{r['gradient_error']:>17.1e}"
         )
-    return results
