@@ -113,7 +113,7 @@ class Job:
         key, size, domain = payload["artefact"], payload["image_size"], payload["domain"]
         torch.manual_seed(payload["seed"])
         encoder = method.build(size, domain).to(self.device)
-        folder = self.store.find_artefact(key)
+        folder = self._trained_before(key)
         if folder is None:
             pretraining, target = self._training_data(method, cells)
             run = self._new_run(self.home)
@@ -124,6 +124,7 @@ class Job:
             method.fit(encoder, pretraining, run)
             manifest = {
                 "key": key,
+                "source": payload["fit_source"],
                 "method": payload["method"],
                 "pretrain": {**payload["pretrain"], "images": len(pretraining.train)},
                 "image_size": size,
@@ -142,6 +143,14 @@ class Job:
             manifest["from"] = "found" if folder == self.store.artefact_path(key) else "shipped"
         encoder.eval().requires_grad_(False)
         return encoder, manifest
+
+    def _trained_before(self, key: str) -> Path | None:
+        """The folder of the trained method, unless it lies in the output folder and was made by code since changed."""
+        folder = self.store.find_artefact(key)
+        if folder != self.store.artefact_path(key) or self.payload["keep_stale"]:
+            return folder  # shipped models are believed: they come with this version
+        manifest = read_json(folder / "manifest.json") or {}
+        return folder if manifest.get("source") == self.payload["fit_source"] else None
 
     def _training_data(self, method: Method, cells: list[dict[str, Any]]) -> tuple[Pretraining, Target | None]:
         """Unlabelled images; for a supervised method the task's own, with their labels."""
@@ -174,6 +183,7 @@ class Job:
             report=self.reporter.progress,
             checkpoint_every=self.payload["checkpoint_every"],
             requests=self.requests,
+            source=self.payload["fit_source"],
             shelf=Shelf(self.store.out / "shared", self.payload["data"]),
         )
 

@@ -77,6 +77,7 @@ class Payloads:
             "started": self.started,
             "owner": self.owner,
             "data": first.data,
+            "fit_source": first.fit_source,
             "out": self.store.out,
             "layers": self.store.layers,
             "cache": settings.cache,

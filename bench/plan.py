@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from bench.config import Profile
 from bench.errors import UsageError
-from bench.registry import Registry, Spec
+from bench.registry import Kind, Registry, Spec
 from bench.static import source_fingerprint
 from bench.store import Store, digest, read_json, write_json
 
@@ -36,6 +36,7 @@ class Cell:
     artefact: str  # of the trained method: cells that share it form a job
     data: str  # of what every method is fitted on: images, their size, threads, domain
     source: str  # fingerprint of the code behind the number
+    fit_source: str  # of the code behind the trained method
 
 
 @dataclass
@@ -106,12 +107,13 @@ def make_cells(methods: Iterable[str], tasks: Iterable[str], seeds: tuple[int, .
         for task, dataset, pretrain, domain, common, data in prepared:
             if domain not in info.get("domains", ()):
                 continue
-            source = facts.source(method, task, dataset)
+            source = facts.source(("method", method), ("task", task), ("dataset", dataset), ("dataset", pretrain))
+            fit_source = facts.source(("method", method), ("dataset", pretrain))
             labels = facts.labels_digest(task, dataset) if info.get("supervised") else ""
             for seed in seeds:
                 artefact = digest([own, data, labels, seed])
                 key = digest([artefact, common])
-                cells.append(Cell(method, task, dataset, pretrain, seed, key, artefact, data, source))
+                cells.append(Cell(method, task, dataset, pretrain, seed, key, artefact, data, source, fit_source))
     if not cells:
         raise UsageError("no method fits the domain of a task: `list methods` and `list tasks` show the domains")
     return cells
@@ -123,7 +125,8 @@ class _Facts:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._data: dict[Spec, str] = {}
-        self._sources: dict[tuple[str, str, str], str] = {}
+        self._sources: dict[tuple[Kind, str], str] = {}
+        self._harness = source_fingerprint(("bench.job",))
 
     def data_digest(self, dataset: Spec) -> str:
         """Of a data set's content: by settings and version where it is embedded, by its files where it is real."""
@@ -155,17 +158,16 @@ class _Facts:
         except (Unavailable, BadInput) as problem:
             return f"not at hand: {problem}"
 
-    def source(self, method: Spec, task: Spec, dataset: Spec) -> str:
-        """Fingerprint of the code a cell's number depends on."""
-        registry = self._settings.registry
-        names = (method.name, task.name, dataset.name)
-        if names not in self._sources:
-            kinds: tuple[Any, ...] = ("method", "task", "dataset")
-            entries = [registry.entry(kind, name) for kind, name in zip(kinds, names, strict=True)]
-            modules = tuple(e.module for e in entries if e.file is None)
-            files = tuple(e.file for e in entries if e.file is not None)
-            self._sources[names] = source_fingerprint(("bench.job", *modules), files)
-        return self._sources[names]
+    def source(self, *plugins: tuple[Kind, Spec]) -> str:
+        """Fingerprint of the code of these plug-ins and of what runs them."""
+        return digest([self._harness, *(self._source_of(kind, spec.name) for kind, spec in plugins)])
+
+    def _source_of(self, kind: Kind, name: str) -> str:
+        if (kind, name) not in self._sources:
+            entry = self._settings.registry.entry(kind, name)
+            modules, files = ((entry.module,), ()) if entry.file is None else ((), (entry.file,))
+            self._sources[kind, name] = source_fingerprint(modules, files)
+        return self._sources[kind, name]
 
 
 def make_jobs(cells: Iterable[Cell]) -> list[Job]:

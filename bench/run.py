@@ -83,6 +83,7 @@ class Run:
     encode_seconds: float = 0.0
     requests: Requests = field(default_factory=Requests)
     shelf: Shelf | None = None  # of parts that methods have in common
+    source: str = ""  # fingerprint of the code: checkpoints of other code are not gone on from
 
     def progress(self, done: int, total: int, what: str = "") -> None:
         """Tell whoever watches how far this is."""
@@ -197,6 +198,7 @@ class Run:
     def _save(self, path: Path, step: int, state: dict[str, Stateful]) -> None:
         content = {
             "step": step,
+            "source": self.source,
             "curves": self.curves,
             "facts": self.facts,
             "state": {k: v.state_dict() for k, v in state.items()},
@@ -209,6 +211,8 @@ class Run:
         if not path.exists():
             return 0
         content = torch.load(path, map_location=self.device, weights_only=True)
+        if content["source"] != self.source:
+            return 0
         for name, part in state.items():
             part.load_state_dict(content["state"][name])
         self.curves = {name: [tuple(point) for point in curve] for name, curve in content["curves"].items()}

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from bench.artefact import load_module, save_module
+from bench.static import source_fingerprint
 from bench.store import digest
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class Shelf:
         self, what: str, settings: Mapping[str, Any], module: nn.Module, train: Callable[[], None], run: Run
     ) -> None:
         """Fill `module` with the part `what` of these settings; see `Run.shared`."""
-        key = digest([what, dict(settings), self.basis, run.seed])
+        source = source_fingerprint((train.__module__,))  # changed code makes another part
+        key = digest([what, dict(settings), self.basis, run.seed, source])
         place = self.folder / f"{what}-{key}"
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / f"{what}-{key}.lock")

@@ -27,6 +27,15 @@ SHIPPED = Path(__file__).parents[1] / "results" / "reference" / "artefacts"  # t
 Status = Literal["ok", "failed", "skipped"]
 
 
+def _umask() -> int:
+    mask = os.umask(0)  # there is no way to read it but to set it
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _umask()
+
+
 def digest(content: Any) -> str:
     """20 hexadecimal digits of the SHA-256 of `content` as canonical JSON."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=list)
@@ -40,6 +49,7 @@ def writing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.fchmod(descriptor, 0o666 & ~_UMASK)  # mkstemp's 0600 would keep colleagues from reading the results
     try:
         with os.fdopen(descriptor, mode) as stream:
             yield stream
