@@ -1,0 +1,50 @@
+"""The committed reference run: its tables follow from its records, and the README shows them."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bench.report import formats, paper
+from bench.report.collect import collect
+from bench.report.comparison import Comparisons
+from bench.store import Store
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "results" / "reference"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def rebuilt(tmp_path_factory):
+    """The reference tables made again from the committed records."""
+    folder = tmp_path_factory.mktemp("reference")
+    shutil.copytree(REFERENCE / "records", folder / "records")
+    shutil.copy(REFERENCE / "plan.json", folder)
+    results = collect(Store(folder))
+    comparisons = Comparisons(results)
+    for table in [*paper.result_tables(comparisons), *paper.paper_tables(comparisons)]:
+        formats.write_table(table, folder / "tables", results.footnote())
+    return folder / "tables"
+
+
+def test_committed_tables_follow_from_the_committed_records(rebuilt):
+    committed = sorted((REFERENCE / "tables").iterdir())
+    assert committed
+    for path in committed:
+        assert path.read_text(encoding="utf-8") == (rebuilt / path.name).read_text(encoding="utf-8"), path.name
+
+
+@pytest.mark.parametrize("name", ["linear.md", "ood.md"])
+def test_the_readme_shows_the_reference_tables(name):
+    rows = [line for line in (REFERENCE / "tables" / name).read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
+    assert len(rows) > 10 and "\n".join(rows) in README
+
+
+def test_the_readme_names_the_command_and_shows_pictures_that_are_there():
+    import re
+
+    pictures = re.findall(r"\]\((results/reference/[^)]+)\)", README)
+    assert len([p for p in pictures if p.endswith(".png")]) >= 2
+    assert all((ROOT / path).exists() for path in pictures)
+    assert "python -m bench run --methods all --tasks all" in README
