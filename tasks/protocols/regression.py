@@ -25,8 +25,8 @@ def fit_predict(
     truth = torch.from_numpy(((y - mean) / std).astype(np.float32)).to(run.device)
     truth_val = torch.from_numpy(((y_val - mean) / std).astype(np.float32)).to(run.device)
     short = x.shape[1] <= len(x)
-    gram = (known.T @ known if short else known @ known.T) / len(x)
-    variances, vectors = torch.linalg.eigh(gram)
+    gram = ((known.T @ known if short else known @ known.T) / len(x)).double()  # in float32 LAPACK may not converge
+    variances, vectors = (part.float() for part in torch.linalg.eigh(gram))
     keep = variances > 1e-6 * variances[-1].clamp_min(1e-12)
     variances, vectors = variances[keep, None], vectors[:, keep]
     axes = vectors if short else (known.T @ vectors) / (variances[:, 0] * len(x)).sqrt()  # (D, r), orthonormal
