@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,6 +41,8 @@ class Execution:
 
 def run_benchmark(console: Console, settings: Settings, cells: list[Cell], how: Execution) -> int:
     """Run every cell that has no current result, then report. Returns the exit code: 0, 1 (something failed) or 130."""
+    # a shell that starts us in the background has SIGINT ignored, but `cancel` and `kill -INT` must stop us
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     store = Store(settings.out, (SHIPPED,))
     store.out.mkdir(parents=True, exist_ok=True)
     started = datetime.now(UTC).isoformat(timespec="seconds")
