@@ -197,12 +197,12 @@ def state_of(record: Mapping[str, Any], source: str, keep_stale: bool = False) -
 
 
 def estimate_minutes(jobs: Iterable[Job], settings: Settings, store: Store) -> float:
-    """Minutes of work on one core: measured values of the profile for fits that are still to do, 0.2 a cell."""
+    """Minutes of work on one core: measured values of the profile for fits that are still to do, 0.05 a cell."""
     total = 0.0
     for job in jobs:
         if store.find_artefact(job.artefact) is None:
             total += settings.profile.minutes.get(job.cells[0].method.name, 1.0)
-        total += 0.2 * len(job.cells)
+        total += 0.05 * len(job.cells)
     return total
 
 
