@@ -296,10 +296,16 @@ def heed_signals(requests: Requests) -> None:
     signal.signal(signal.SIGTERM, save if "SLURM_JOB_ID" in os.environ else leave)
 
 
-if __name__ == "__main__":
-    mine = load_job(Path(sys.argv[1]))
-    heed_signals(mine.requests)
+def main(path: Path) -> int:
+    """All that a process of its own does with the payload at `path`. Returns its exit code."""
+    job = load_job(path)
+    heed_signals(job.requests)
     try:
-        run_job(mine)
+        run_job(job)
     except Interrupted:
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import uuid
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench.cluster import SlurmSchedule
+from bench.nursery import nursery
 from bench.payload import Grouping, Payloads, make_units
 from bench.plan import Cell, Job, Settings, make_jobs, states, summary, write_plan
 from bench.progress import announced
@@ -21,6 +23,7 @@ from bench.registry import Spec
 from bench.resources import SlurmSettings
 from bench.schedule import Cluster, Schedule, default_parallel
 from bench.store import SHIPPED, Store
+from bench.supervise import job_environment
 
 INTERRUPTED = 130  # the shell's convention for Ctrl-C
 
@@ -66,7 +69,6 @@ def run_benchmark(console: Console, settings: Settings, cells: list[Cell], how: 
             else:
                 parallel = min(how.jobs or default_parallel(settings.profile.threads), len(todo))
                 console.print(f"{line}, {parallel} side by side", highlight=False)
-                prepare_data(console, todo, settings)
                 problems = _run_here(console, payloads, todo, how, parallel)
         except KeyboardInterrupt:
             console.print("\nstopped; what is done is kept: the same command goes on from here")
@@ -76,10 +78,22 @@ def run_benchmark(console: Console, settings: Settings, cells: list[Cell], how: 
 
 def _run_here(console: Console, payloads: Payloads, todo: list[Job], how: Execution, parallel: int) -> list[str]:
     payloads.owner = os.getpid()
+    settings = payloads.settings
     schedule = Schedule(payloads, make_units(todo, how.grouping, payloads.store), how.cluster, parallel, console)
-    with announced(payloads.store, payloads.attempt):
+    with contextlib.ExitStack() as stack:
+        if how.cluster == "local":
+            environment = job_environment(settings.profile.threads)
+            payloads.nursery = stack.enter_context(nursery(settings.registry.modules(_specs(todo)), environment))
+        prepare_data(console, todo, settings)
+        stack.enter_context(announced(payloads.store, payloads.attempt))
         schedule.run()
     return schedule.problems
+
+
+def _specs(jobs: list[Job]) -> dict[Spec, None]:
+    """Every plug-in the jobs use, once."""
+    cells = [cell for job in jobs for cell in job.cells]
+    return {spec: None for cell in cells for spec in (cell.method, cell.task, cell.dataset, cell.pretrain)}
 
 
 def _run_on_cluster(
@@ -99,10 +113,7 @@ def prepare_data(console: Console, jobs: list[Job], settings: Settings) -> None:
     """Render or decode every data set that is needed, once, before the jobs ask for it."""
     from bench.api import Place
 
-    wanted: dict[Spec, None] = {}
-    for job in jobs:
-        for cell in job.cells:
-            wanted.update({cell.dataset: None, cell.pretrain: None})
+    wanted = [spec for spec in _specs(jobs) if spec.kind == "dataset"]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         for spec in wanted:

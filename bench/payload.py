@@ -62,6 +62,7 @@ class Payloads:
     attempt: str  # names this `run`
     started: str  # when it began: ISO 8601, UTC, to the second
     owner: int | None = None  # the process without which the work is to stop
+    nursery: str | None = None  # which forks the jobs (see `bench.nursery`)
 
     def folder(self, unit: Unit) -> Path:
         """Where the unit's payload, log and progress lie."""
@@ -76,6 +77,7 @@ class Payloads:
             "attempt": self.attempt,
             "started": self.started,
             "owner": self.owner,
+            "nursery": self.nursery,
             "data": first.data,
             "fit_source": first.fit_source,
             "out": self.store.out,

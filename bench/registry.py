@@ -203,6 +203,12 @@ class Registry:
             raise UsageError(f"{entry.kind} {entry.name!r} has no setting {key!r}{nearest(key, list(fields))}")
         return fields[key]
 
+    def modules(self, specs: Iterable[Spec]) -> list[str]:
+        """The modules of those plug-ins that come with this project, each once."""
+        entries = [self.entry(spec.kind, spec.name) for spec in specs]
+        own = tuple(f"{package}." for package, _ in _HOME.values())
+        return list(dict.fromkeys(entry.module for entry in entries if entry.module.startswith(own)))
+
     def make(self, kind: Kind, name: str, settings: Mapping[str, Any]) -> Any:
         """Import the plug-in's class and build the object."""
         entry = self.entry(kind, name)

@@ -6,6 +6,7 @@ what it watches.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.nursery import Born
 from bench.progress import process_lives
 from bench.record import base_record, is_settled
 from bench.store import Store, read_json
@@ -71,7 +73,7 @@ class Watch:
         self.folder = path.parent
         self.payload: dict[str, Any] = read_json(path) or {"cells": [], "fit_only": False}
         self.store = Store(Path(self.payload.get("out", "")), tuple(map(Path, self.payload.get("layers", ()))))
-        self.child: subprocess.Popen[bytes] | None = None
+        self.child: subprocess.Popen[bytes] | Born | None = None
 
     def run(self) -> str:
         if not self.payload["cells"]:
@@ -95,40 +97,43 @@ class Watch:
                 return f"the job died ({_why(code)}) and nothing can be recorded: {error}"
 
     def _run_child(self) -> int:
-        """Run `python -m bench.job` and return its exit code; stop it when the owner, the `run` command, is gone."""
+        """Run the job in a process and return its exit code; stop it when the owner, the `run` command, is gone."""
         (self.folder / "doing.json").unlink(missing_ok=True)
         owner = self.payload.get("owner")
-        with (self.folder / "log.txt").open("ab") as log:
-            self.child = subprocess.Popen(
-                [sys.executable, "-m", "bench.job", str(self.path)],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self._environment(),
-            )  # fmt: skip
-            try:
-                while (code := self.child.poll()) is None:
-                    if owner is not None and not process_lives(owner):
-                        raise KeyboardInterrupt("the run command is gone")
-                    time.sleep(POLL_SECONDS)
-                return code
-            except BaseException:
-                self.child.terminate()
-                raise
+        self.child = self._start_child()
+        try:
+            while (code := self.child.poll()) is None:
+                if owner is not None and not process_lives(owner):
+                    raise KeyboardInterrupt("the run command is gone")
+                time.sleep(POLL_SECONDS)
+            return code
+        except BaseException:
+            self.child.send_signal(signal.SIGTERM)
+            raise
 
-    def _environment(self) -> dict[str, str]:
-        """This project on the path, and as many threads as the profile says, whatever the machine offers."""
-        threads = str(self.payload["threads"])
-        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-        path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-        return {**os.environ, **dict.fromkeys(names, threads), "PYTHONPATH": path}
+    def _start_child(self) -> subprocess.Popen[bytes] | Born:
+        """The job, forked in the nursery where there is one (see `bench.nursery`), else `python -m bench.job`."""
+        log, environment = self.folder / "log.txt", job_environment(self.payload["threads"])
+        if self.payload.get("nursery"):
+            with contextlib.suppress(OSError):
+                return Born(self.payload["nursery"], self.path, log, environment)
+        with log.open("ab") as stream:
+            return subprocess.Popen(
+                [sys.executable, "-m", "bench.job", str(self.path)],
+                stdout=stream, stderr=stream, stdin=subprocess.DEVNULL, env=environment,
+            )  # fmt: skip
 
     def stop(self, seconds: float) -> None:
         """Ask the job to keep its training and leave; after `seconds` end it."""
         if self.child is None or self.child.poll() is not None:
             return
         self.child.send_signal(signal.SIGUSR2)
-        try:
-            self.child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
+        deadline = time.monotonic() + seconds
+        while self.child.poll() is None:
+            if time.monotonic() > deadline:
+                self.child.send_signal(signal.SIGKILL)
+                return
+            time.sleep(POLL_SECONDS)
 
     def is_trained(self) -> bool:
         return self.store.find_artefact(self.payload["artefact"]) is not None
@@ -153,6 +158,13 @@ class Watch:
                 lost = {"status": "failed", "reason": reason, "traceback": tail}
                 time_now = datetime.now(UTC).isoformat(timespec="seconds")
                 self.store.write_record({**base_record(self.payload, cell), **lost, "time": time_now})
+
+
+def job_environment(threads: int) -> dict[str, str]:
+    """This project on the path, and as many threads as the profile says, whatever the machine offers."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path}
 
 
 def _why(code: int) -> str:
