@@ -5,6 +5,8 @@ Planning reads sources and settings but imports no plug-in (real data sets excep
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -126,6 +128,7 @@ class _Facts:
         self._settings = settings
         self._data: dict[Spec, str] = {}
         self._sources: dict[tuple[Kind, str], str] = {}
+        self._contents: dict[Path, str] = {}
         self._harness = source_fingerprint(("bench.job",))
 
     def data_digest(self, dataset: Spec) -> str:
@@ -159,8 +162,17 @@ class _Facts:
             return f"not at hand: {problem}"
 
     def source(self, *plugins: tuple[Kind, Spec]) -> str:
-        """Fingerprint of the code of these plug-ins and of what runs them."""
-        return digest([self._harness, *(self._source_of(kind, spec.name) for kind, spec in plugins)])
+        """Fingerprint of the code of these plug-ins, of the files their settings name, and of what runs them."""
+        content = [self._harness, *(self._source_of(kind, spec.name) for kind, spec in plugins)]
+        content += [self._content_of(file) for _, spec in plugins for file in _files_named_in(spec)]
+        return digest(content)
+
+    def _content_of(self, file: Path) -> str:
+        """Hash of a file of weights: another one under the same name makes stale what was made with the first."""
+        if file not in self._contents:
+            with file.open("rb") as stream:
+                self._contents[file] = hashlib.file_digest(stream, "sha256").hexdigest()
+        return self._contents[file]
 
     def _source_of(self, kind: Kind, name: str) -> str:
         if (kind, name) not in self._sources:
@@ -168,6 +180,11 @@ class _Facts:
             modules, files = ((entry.module,), ()) if entry.file is None else ((), (entry.file,))
             self._sources[kind, name] = source_fingerprint(modules, files)
         return self._sources[kind, name]
+
+
+def _files_named_in(spec: Spec) -> list[Path]:
+    """The files that a plug-in's settings name, in the settings' order."""
+    return [Path(value) for _, value in spec.settings if isinstance(value, str) and os.path.isfile(value)]  # noqa: PTH113 (a Path refuses long names)
 
 
 def make_jobs(cells: Iterable[Cell]) -> list[Job]:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from bench.api import BadInput, Domain, Encoder, Method, Pretraining
 from bench.run import Run
-from methods.common import reconstruction_error
+from methods.common import Decay, Precision, channels_last, forward_pass, rate_at, report_reconstruction
 
 ACTIVE = 0.01  # a latent is in use if its mean varies more than this over images (Burda et al. 2016)
 
@@ -108,33 +108,47 @@ def kl_divergence(mu: Tensor, log_var: Tensor) -> Tensor:
 Penalty = Callable[[Tensor, Tensor, int], Tensor]
 
 
-def train_vae(
-    encoder: VAEEncoder, data: Pretraining, run: Run, penalty: Penalty, steps: int, batch: int, lr: float
-) -> None:
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast a VAE is trained."""
+
+    steps: int
+    batch: int
+    lr: float
+    decay: Decay
+    precision: Precision
+
+
+def train_vae(encoder: VAEEncoder, data: Pretraining, run: Run, penalty: Penalty, schedule: Schedule) -> None:
     """Minimise squared error + penalty(mu, log_var, step) with Adam; the record tells how many latents are in use."""
-    net = encoder.net
-    optimiser = torch.optim.Adam(net.parameters(), lr=lr)
+    net, steps, batch = encoder.net, schedule.steps, schedule.batch
+    optimiser = torch.optim.Adam(net.parameters(), lr=schedule.lr)
     encoder.train()
-    for step in run.steps(steps, net=net, optimiser=optimiser):
-        x = run.batch(data.train, batch, step) * 2 - 1
-        mu, log_var = net.encode(x)
-        z = mu + torch.randn_like(mu) * (0.5 * log_var).exp()
-        reconstruction = F.mse_loss(net.decode(z), x)
-        loss = reconstruction + penalty(mu, log_var, step)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        if step % 20 == 0 or step == steps - 1:
-            run.log("loss", step, loss.item())
-            run.log("reconstruction", step, reconstruction.item())
-            run.log("kl_nats", step, kl_divergence(mu, log_var).item())
+    with channels_last(net):
+        for step in run.steps(steps, net=net, optimiser=optimiser):
+            optimiser.param_groups[0]["lr"] = schedule.lr * rate_at(schedule.decay, step, steps)
+            x = run.batch(data.train, batch, step) * 2 - 1
+            with forward_pass(schedule.precision, run.device):
+                mu, log_var = (statistic.float() for statistic in net.encode(x))
+                z = mu + torch.randn_like(mu) * (0.5 * log_var).exp()
+                decoded = net.decode(z)
+            reconstruction = F.mse_loss(decoded.float(), x)
+            loss = reconstruction + penalty(mu, log_var, step)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            if step % 20 == 0 or step == steps - 1:
+                run.log("loss", step, loss.item())
+                run.log("reconstruction", step, reconstruction.item())
+                run.log("kl_nats", step, kl_divergence(mu, log_var).item())
     encoder.eval()
     mu = torch.from_numpy(run.features(encoder, data.val))
     encoder.activity.copy_(mu.var(dim=0, correction=0))
     run.facts.update(images_seen=steps * min(batch, len(data.train)), optimiser_steps=steps)
     run.facts["latents"] = mu.shape[1]
     run.facts["latents_in_use"] = int((encoder.activity > ACTIVE).sum())  # the others collapsed onto the prior
-    run.facts["val_mse"] = reconstruction_error(encoder, data.val, run)
+    run.facts["kl_nats"] = run.curves["kl_nats"][-1][1]
+    report_reconstruction(encoder, data, run)
 
 
 @dataclass(frozen=True)
@@ -154,6 +168,8 @@ class BetaVAE(Method):
     steps: int = 30000
     batch: int = 64
     lr: float = 0.0002
+    decay: Literal["constant", "cosine"] = "constant"
+    precision: Literal["float32", "auto"] = "float32"  # auto: bfloat16 where hardware has it; encoding is float32
 
     def build(self, image_size: int, domain: Domain) -> VAEEncoder:
         """`image_size`: a power of two, at least 8."""
@@ -169,4 +185,5 @@ class BetaVAE(Method):
 
     def fit(self, encoder: VAEEncoder, data: Pretraining, run: Run) -> None:  # type: ignore[override]
         """Train on squared error and `penalty`."""
-        train_vae(encoder, data, run, self.penalty, self.steps, self.batch, self.lr)
+        schedule = Schedule(self.steps, self.batch, self.lr, self.decay, self.precision)
+        train_vae(encoder, data, run, self.penalty, schedule)

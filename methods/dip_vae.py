@@ -7,14 +7,14 @@ information, so that it disentangles without giving up the reconstruction.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from bench.api import Domain, Method, Pretraining
 from bench.run import Run
-from methods.beta_vae import VAEEncoder, kl_divergence, train_vae
+from methods.beta_vae import Schedule, VAEEncoder, kl_divergence, train_vae
 
 
 def decorrelation(mu: Tensor, log_var: Tensor, off_diagonal: float, diagonal: float) -> Tensor:
@@ -43,6 +43,8 @@ class DIPVAE(Method):
     steps: int = 30000
     batch: int = 64
     lr: float = 0.0002
+    decay: Literal["constant", "cosine"] = "constant"
+    precision: Literal["float32", "auto"] = "float32"  # auto: bfloat16 where hardware has it; encoding is float32
 
     def build(self, image_size: int, domain: Domain) -> VAEEncoder:
         """`image_size`: a power of two, at least 8."""
@@ -56,7 +58,8 @@ class DIPVAE(Method):
             extra = decorrelation(mu, log_var, self.off_diagonal, self.diagonal)
             return weight * (kl_divergence(mu, log_var) + extra)
 
-        train_vae(encoder, data, run, penalty, self.steps, self.batch, self.lr)
+        schedule = Schedule(self.steps, self.batch, self.lr, self.decay, self.precision)
+        train_vae(encoder, data, run, penalty, schedule)
         mu = torch.from_numpy(run.features(encoder, data.val))
         in_use = mu[:, mu.var(dim=0) > 0.01]
         if in_use.shape[1] > 1:

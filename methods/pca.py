@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bench.api import Domain, Encoder, Method, Pretraining
 from bench.run import Run
-from methods.common import reconstruction_error
+from methods.common import principal_axes, report_reconstruction
 
 
 class PCAEncoder(Encoder):
@@ -56,23 +56,10 @@ class PCA(Method):
         return PCAEncoder(self.components, image_size)
 
     def fit(self, encoder: PCAEncoder, data: Pretraining, run: Run) -> None:  # type: ignore[override]
-        """Randomised singular value decomposition; directions beyond those that the images span stay zero."""
-        rows = run.rng("pca").permutation(len(data.train))[: self.sample]
-        x = data.train[rows].to(run.device).flatten(1)
-        encoder.mean.copy_(x.mean(dim=0))
-        rank = min(self.components, len(x) - 1, x.shape[1])  # centred images span one direction less
-        torch.manual_seed(run.seed)
-        oversampled = min(rank + 10, *x.shape)
-        _, singular, directions = torch.svd_lowrank(x - encoder.mean, q=oversampled, niter=4)
-        directions = directions[:, :rank].T  # (rank, pixels)
-        largest = directions.abs().argmax(dim=1, keepdim=True)
-        encoder.components[:rank] = directions * directions.gather(1, largest).sign()  # the sign is a convention
-        encoder.scale[:rank] = singular[:rank] / max(len(x) - 1, 1) ** 0.5
-        run.facts.update(images_seen=len(x), optimiser_steps=0)
-        run.facts["val_mse"] = reconstruction_error(encoder, data.val, run)
-        run.facts["val_mse_16_components"] = reconstruction_error(
-            encoder, data.val, run, lambda x: encoder.reconstruct(x, 16)
-        )
-        run.facts["val_mse_mean_image"] = reconstruction_error(
-            encoder, data.val, run, lambda x: encoder.reconstruct(x, 0)
-        )
+        """Directions beyond those that the images span stay zero."""
+        mean, axes, deviations = principal_axes(data.train, self.components, run, self.sample)
+        encoder.mean.copy_(mean)
+        encoder.components[: len(axes)] = axes
+        encoder.scale[: len(axes)] = deviations
+        run.facts.update(images_seen=min(self.sample, len(data.train)), optimiser_steps=0)
+        report_reconstruction(encoder, data, run)

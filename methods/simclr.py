@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from bench.api import Domain, Method, Pretraining
 from bench.run import Run
+from methods.common import channels_last, forward_pass
 from methods.timm import TimmEncoder
 
 
@@ -85,6 +86,7 @@ class SimCLR(Method):
     batch: int = 128
     lr: float = 0.001
     weight_decay: float = 0.000001
+    precision: Literal["float32", "auto"] = "float32"  # auto: bfloat16 where hardware has it; encoding is float32
 
     def build(self, image_size: int, domain: Domain) -> TimmEncoder:
         """The backbone at the images' own size."""
@@ -99,17 +101,20 @@ class SimCLR(Method):
         optimiser = torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.steps)
         encoder.train()
-        for step in run.steps(self.steps, encoder=encoder, head=head, optimiser=optimiser, schedule=schedule):
-            x = run.batch(data.train, self.batch, step)
-            views = torch.cat([self.view(x), self.view(x)])
-            a, b = head(encoder.represent(views)).chunk(2)
-            loss = nt_xent(a, b, self.temperature)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            if step % 20 == 0 or step == self.steps - 1:
-                run.log("loss", step, loss.item())
+        with channels_last(encoder):
+            for step in run.steps(self.steps, encoder=encoder, head=head, optimiser=optimiser, schedule=schedule):
+                x = run.batch(data.train, self.batch, step)
+                views = torch.cat([self.view(x), self.view(x)])
+                with forward_pass(self.precision, run.device):
+                    projected = head(encoder.represent(views))
+                a, b = projected.float().chunk(2)
+                loss = nt_xent(a, b, self.temperature)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+                if step % 20 == 0 or step == self.steps - 1:
+                    run.log("loss", step, loss.item())
         encoder.eval()
         run.facts.update(images_seen=self.steps * min(self.batch, len(data.train)), optimiser_steps=self.steps)
 

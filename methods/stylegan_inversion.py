@@ -8,6 +8,7 @@ like those of the mapping network. Without outside weights there is no LPIPS and
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -15,9 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.api import BadInput, Domain, Encoder, Pretraining
+from bench.artefact import file_hash
 from bench.run import Run
 from methods.checkpoints import load_matching, part, read_checkpoint
-from methods.common import reconstruction_error
+from methods.common import channels_last, forward_pass, rate_at, report_reconstruction
 from methods.e4e.encoder import make_encoder
 from methods.stylegan2.discriminator import LatentDiscriminator
 from methods.stylegan2.generator import Generator
@@ -106,6 +108,7 @@ class StyleGANInversion(StyleGAN2):
     encoder_batch: int = 8
     encoder_lr: float = 0.0001
     offset_weight: float = 0.0002  # penalty on the length of the offsets
+    encoder_decay: Literal["constant", "cosine"] = "constant"  # of the encoder's learning rate
     latent_weight: float = 0.1  # of the latent discriminator's verdict
 
     def build(self, image_size: int, domain: Domain) -> InversionEncoder:
@@ -128,6 +131,8 @@ class StyleGANInversion(StyleGAN2):
             encoder.latent_avg.copy_(mean_w(encoder.generator, run.device).expand_as(encoder.latent_avg))
             settings = {f.name: getattr(self, f.name) for f in fields(StyleGANInversion)}
             settings = {name: value for name, value in settings.items() if name not in ("features", "steps")}
+            if self.generator is not None:
+                settings["generator"] = file_hash(Path(self.generator))  # the name says nothing of the content
             run.shared("e4e", settings, encoder.encoder, lambda: self.train_encoder(encoder, data, run))
         else:
             self._load(encoder.encoder, published, "encoder.")
@@ -136,7 +141,7 @@ class StyleGANInversion(StyleGAN2):
                 raise BadInput(f"{self.encoder}: has no tensor 'latent_avg' of {self.style_dim} numbers a code")
             encoder.latent_avg.copy_(average.expand_as(encoder.latent_avg))
         encoder.eval()
-        run.facts["val_mse"] = reconstruction_error(encoder, data.val, run)
+        report_reconstruction(encoder, data, run)
 
     def _load(self, module: torch.nn.Module, content: dict[str, object], prefix: str) -> None:
         state = content.get("state_dict")
@@ -153,32 +158,36 @@ class StyleGANInversion(StyleGAN2):
         judge_optimiser = torch.optim.Adam(judge.parameters(), lr=self.encoder_lr)
         batch = min(self.encoder_batch, len(data.train))
         net.train()
-        for step in run.steps(
-            self.encoder_steps,
-            "encoder",
-            net=net,
-            judge=judge,
-            optimiser=optimiser,
-            judge_optimiser=judge_optimiser,
-        ):
-            x = run.batch(data.train, batch, step)
-            codes = model.codes(x, self.stage(step))
+        with channels_last(net):
+            for step in run.steps(
+                self.encoder_steps,
+                "encoder",
+                **{"net": net, "judge": judge, "optimiser": optimiser, "judge_optimiser": judge_optimiser},
+            ):
+                optimiser.param_groups[0]["lr"] = self.encoder_lr * rate_at(
+                    self.encoder_decay, step, self.encoder_steps
+                )
+                x = run.batch(data.train, batch, step)
+                with forward_pass(self.precision, run.device):
+                    codes = model.codes(x, self.stage(step)).float()
 
-            judge.requires_grad_(True)
-            self._train_judge(judge, judge_optimiser, model.generator, codes.detach(), step)
+                judge.requires_grad_(True)
+                self._train_judge(judge, judge_optimiser, model.generator, codes.detach(), step)
 
-            judge.requires_grad_(False)
-            target = resized(x, model.generator.size) * 2 - 1
-            reconstruction = F.mse_loss(model.generator(codes), target)
-            offsets = (codes - codes[:, :1]).norm(dim=2).sum(dim=1).mean()
-            natural = F.softplus(-judge(codes.flatten(0, 1))).mean()
-            loss = reconstruction + self.offset_weight * offsets + self.latent_weight * natural
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            if step % 20 == 0 or step == self.encoder_steps - 1:
-                run.log("reconstruction", step, reconstruction.item())
-                run.log("code_naturalness_loss", step, natural.item())
+                judge.requires_grad_(False)
+                target = resized(x, model.generator.size) * 2 - 1
+                with forward_pass(self.precision, run.device):
+                    painted = model.generator(codes).float()
+                reconstruction = F.mse_loss(painted, target)
+                offsets = (codes - codes[:, :1]).norm(dim=2).sum(dim=1).mean()
+                natural = F.softplus(-judge(codes.flatten(0, 1))).mean()
+                loss = reconstruction + self.offset_weight * offsets + self.latent_weight * natural
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                optimiser.step()
+                if step % 20 == 0 or step == self.encoder_steps - 1:
+                    run.log("reconstruction", step, reconstruction.item())
+                    run.log("code_naturalness_loss", step, natural.item())
         model.generator.requires_grad_(True)
         run.facts["images_seen"] += self.encoder_steps * batch
         run.facts["optimiser_steps"] += self.encoder_steps

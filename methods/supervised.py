@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from bench.api import BadInput, Domain, Images, Method, Pretraining, Target
 from bench.run import ENCODE_BATCH, Run
+from methods.common import channels_last, forward_pass, rate_at
 from methods.timm import TimmEncoder
 
 
@@ -72,18 +73,20 @@ class Supervised(Method):
 
     model: str = "resnet18"
     shift: int = 4  # pixels that training images are moved by at most
+    mirror: bool = True  # half of the training images, except for dense labels, which may tell left from right
     steps: int = 10000
     batch: int = 64
     lr: float = 0.001
     weight_decay: float = 0.05
     validate_every: int = 100  # steps; the weights with the lowest validation loss are kept
+    precision: Literal["float32", "auto"] = "float32"  # auto: bfloat16 where hardware has it; encoding is float32
 
     def build(self, image_size: int, domain: Domain) -> TimmEncoder:
         """The backbone at the images' own size."""
         return TimmEncoder(self.model, image_size)
 
     def fit(self, encoder: TimmEncoder, data: Pretraining, run: Run) -> None:  # type: ignore[override]
-        """AdamW with a cosine schedule on the labels of `run.target`; the head is thrown away afterwards."""
+        """AdamW on the labels of `run.target`, its rate falling as a cosine; the head is thrown away afterwards."""
         target = run.target
         if not isinstance(target, Target):
             raise BadInput("supervised learns from a task's labels, and this task gave none")
@@ -93,30 +96,39 @@ class Supervised(Method):
         optimiser = torch.optim.AdamW(
             [*encoder.parameters(), *head.parameters()], lr=self.lr, weight_decay=self.weight_decay
         )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.steps)
-        for step in run.steps(
-            self.steps, encoder=encoder, head=head, best=best, optimiser=optimiser, schedule=schedule
-        ):
-            encoder.train()
-            chosen = run.batch_indices(len(data.train), self.batch, step)
-            x, y = shifted(data.train[chosen].to(run.device), labels[chosen], self.shift, target.kind == "dense")
-            loss = label_loss(head(encoder, x), y, target.kind)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            if step % 20 == 0:
-                run.log("loss", step, loss.item())
-            if (step + 1) % self.validate_every == 0 or step == self.steps - 1:
-                encoder.eval()
-                value = self.validation_loss(encoder, head, data.val, target, run)
-                run.log("val_loss", step, value)
-                if value <= run.facts.get("val_loss", np.inf):
-                    run.facts.update(val_loss=value, best_step=step)
-                    best.load_state_dict(encoder.state_dict())
+        with channels_last(encoder, head, best):
+            for step in run.steps(self.steps, encoder=encoder, head=head, best=best, optimiser=optimiser):
+                encoder.train()
+                optimiser.param_groups[0]["lr"] = self.lr * rate_at("cosine", step, self.steps)
+                x, y = self._augmented(data.train, labels, target, run, step)
+                with forward_pass(self.precision, run.device):
+                    scores = head(encoder, x)
+                loss = label_loss(scores.float(), y, target.kind)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                optimiser.step()
+                if step % 20 == 0:
+                    run.log("loss", step, loss.item())
+                if (step + 1) % self.validate_every == 0 or step == self.steps - 1:
+                    encoder.eval()
+                    value = self.validation_loss(encoder, head, data.val, target, run)
+                    run.log("val_loss", step, value)
+                    if value <= run.facts.get("val_loss", np.inf):
+                        run.facts.update(val_loss=value, best_step=step)
+                        best.load_state_dict(encoder.state_dict())
         encoder.load_state_dict(best.state_dict())
         encoder.eval()
         run.facts.update(images_seen=self.steps * min(self.batch, len(data.train)), optimiser_steps=self.steps)
+
+    def _augmented(self, images: Images, labels: Tensor, target: Target, run: Run, step: int) -> tuple[Tensor, Tensor]:
+        """Batch number `step` with its labels, shifted and mirrored at random."""
+        chosen = run.batch_indices(len(images), self.batch, step)
+        dense = target.kind == "dense"
+        x, y = shifted(images[chosen].to(run.device), labels[chosen], self.shift, dense)
+        if self.mirror and not dense:
+            half = (torch.rand(len(x)) < 0.5).to(x.device).view(-1, 1, 1, 1)
+            x = torch.where(half, x.flip(-1), x)
+        return x, y
 
     @staticmethod
     def validation_loss(encoder: TimmEncoder, head: Head, images: Images, target: Target, run: Run) -> float:

@@ -7,7 +7,7 @@ the nearest of K codes. Dead codes are moved onto encoder outputs, without which
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from bench.api import BadInput, Domain, Encoder, Method, Pretraining
 from bench.run import ENCODE_BATCH, Run
-from methods.common import reconstruction_error
+from methods.common import channels_last, forward_pass, rate_at, report_reconstruction
 
 
 class Residual(nn.Module):
@@ -129,7 +129,9 @@ class VQVAE(Method):
     steps: int = 30000
     batch: int = 64
     lr: float = 0.0002
-    halve_every: int = 10  # epochs between halvings of the learning rate
+    halve_every: int = 10  # epochs between halvings of the learning rate, where `decay` is "steps"
+    decay: Literal["steps", "cosine"] = "steps"
+    precision: Literal["float32", "auto"] = "float32"  # auto: bfloat16 where hardware has it; encoding is float32
 
     def build(self, image_size: int, domain: Domain) -> VQEncoder:
         """`image_size` must be a multiple of 4."""
@@ -141,31 +143,40 @@ class VQVAE(Method):
         """Squared error + codebook + commitment * commitment loss (their equation 3), all as means."""
         net = encoder.net
         optimiser = torch.optim.Adam(net.parameters(), lr=self.lr)
-        per_epoch = max(len(data.train) // self.batch, 1)
         encoder.train()
-        for step in run.steps(self.steps, encoder=encoder, optimiser=optimiser):
-            optimiser.param_groups[0]["lr"] = self.lr * 0.5 ** (step // (self.halve_every * per_epoch))
-            x = run.batch(data.train, self.batch, step) * 2 - 1
-            z = net.encoder(x)
-            if step == 0 or (self.revive_every and step % self.revive_every == 0):
-                self._revive(encoder, z.detach())
-            quantised, numbers = net.emb(z)
-            encoder.usage += torch.bincount(numbers.flatten(), minlength=self.codes)
-            through = z + (quantised - z).detach()  # the gradient passes straight through to the encoder
-            reconstruction = F.mse_loss(net.decode(through), x)
-            codebook = F.mse_loss(quantised, z.detach())
-            committed = F.mse_loss(z, quantised.detach())
-            loss = reconstruction + codebook + self.commitment * committed
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            if step % 20 == 0 or step == self.steps - 1:
-                run.log("loss", step, loss.item())
-                run.log("reconstruction", step, reconstruction.item())
+        with channels_last(net):
+            for step in run.steps(self.steps, encoder=encoder, optimiser=optimiser):
+                optimiser.param_groups[0]["lr"] = self.lr * self.rate(step, len(data.train))
+                x = run.batch(data.train, self.batch, step) * 2 - 1
+                with forward_pass(self.precision, run.device):
+                    z = net.encoder(x).float()
+                if step == 0 or (self.revive_every and step % self.revive_every == 0):
+                    self._revive(encoder, z.detach())
+                quantised, numbers = net.emb(z)
+                encoder.usage += torch.bincount(numbers.flatten(), minlength=self.codes)
+                through = z + (quantised - z).detach()  # the gradient passes straight through to the encoder
+                with forward_pass(self.precision, run.device):
+                    decoded = net.decode(through)
+                reconstruction = F.mse_loss(decoded.float(), x)
+                codebook = F.mse_loss(quantised, z.detach())
+                committed = F.mse_loss(z, quantised.detach())
+                loss = reconstruction + codebook + self.commitment * committed
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                optimiser.step()
+                if step % 20 == 0 or step == self.steps - 1:
+                    run.log("loss", step, loss.item())
+                    run.log("reconstruction", step, reconstruction.item())
         encoder.eval()
         run.facts.update(images_seen=self.steps * min(self.batch, len(data.train)), optimiser_steps=self.steps)
         run.facts.update(codebook_use(encoder, data, run))
-        run.facts["val_mse"] = reconstruction_error(encoder, data.val, run)
+        report_reconstruction(encoder, data, run)
+
+    def rate(self, step: int, images: int) -> float:
+        """Factor of the learning rate at this step of a training on so many images."""
+        if self.decay == "cosine":
+            return rate_at("cosine", step, self.steps)
+        return 0.5 ** (step // (self.halve_every * max(images // self.batch, 1)))
 
     @staticmethod
     def _revive(encoder: VQEncoder, z: Tensor) -> None:

@@ -160,3 +160,27 @@ def test_missing_or_foreign_weights_say_so(tmp_path):
         fitted(Timm(model=TINY, weights=str(tmp_path / "other.safetensors")), data)
     with pytest.raises(BadInput, match="did you mean resnet18"):
         build(Timm(model="resnet_18"), 32)
+
+
+def test_other_weights_under_the_same_name_make_records_stale(tmp_path):
+    from bench.config import load_profile
+    from bench.plan import Settings, make_cells
+    from bench.registry import Registry
+
+    weights = tmp_path / "model.safetensors"
+    registry = Registry()
+    settings = Settings(registry, load_profile("smoke", (), registry), tmp_path, tmp_path, None)
+
+    def cell(spec: str):
+        return make_cells([spec], ["emotion"], (0,), settings)[0]
+
+    found = []
+    for content in (b"one", b"two", b"one"):
+        weights.write_bytes(content)
+        found.append(cell(f"timm[weights={weights}]"))
+    a, b, again = found
+    assert a.key == b.key and a.source != b.source and a.fit_source != b.fit_source
+    assert again == a
+    assert cell("pixels").source == cell("pixels").source
+    weights.unlink()
+    assert cell(f"timm[weights={weights}]").key == a.key  # the method itself says what is missing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from bench.api import Images, Method
 from bench.run import Run
 from methods.checkpoints import load_matching, read_checkpoint
+from methods.common import channels_last, forward_pass
 from methods.stylegan2.augment import AdaptiveAugment
 from methods.stylegan2.discriminator import Discriminator
 from methods.stylegan2.generator import Generator
@@ -79,6 +81,7 @@ class StyleGAN2(Method):
     mixing: float = 0.9  # share of images made from two latents
     ada_target: float = 0.6  # wanted mean sign of D(real)
     ada_images: int = 500000  # images in which the augmentation can rise from never to always
+    precision: Literal["float32", "auto"] = "float32"  # auto: the generator in bfloat16 where hardware has it
 
     def new_generator(self, image_size: int) -> Generator:
         """An untrained generator with these settings."""
@@ -112,39 +115,51 @@ class StyleGAN2(Method):
         g_optimiser = self._adam(generator, PATH_EVERY)
         d_optimiser = self._adam(discriminator, R1_EVERY)
         batch = min(self.gan_batch, len(images))
-        for step in run.steps(
-            self.gan_steps,
-            "generator",
-            **{"generator": generator, "ema": ema, "discriminator": discriminator, "augment": augment, "path": path},
-            **{"g_optimiser": g_optimiser, "d_optimiser": d_optimiser},
-        ):
-            real = resized(run.batch(images, batch, step), generator.size) * 2 - 1
 
-            with torch.no_grad():
-                fake = generator(self.sample_w(generator, batch, run.device), fresh_noise=True)
-            real, fake = augment(real), augment(fake)
-            real_scores = discriminator(real)
-            d_loss = F.softplus(-real_scores).mean() + F.softplus(discriminator(fake)).mean()
-            _descend(d_optimiser, d_loss)
-            if step % R1_EVERY == 0:
-                _descend(d_optimiser, self.r1 / 2 * R1_EVERY * gradient_penalty(discriminator, real))
-            augment.adapt(real_scores)
+        def paint(wplus: Tensor) -> Tensor:
+            with forward_pass(self.precision, run.device):
+                return generator(wplus, fresh_noise=True).float()
 
-            discriminator.requires_grad_(False)
-            wplus = self.sample_w(generator, batch, run.device)
-            g_loss = F.softplus(-discriminator(augment(generator(wplus, fresh_noise=True)))).mean()
-            _descend(g_optimiser, g_loss)
-            discriminator.requires_grad_(True)
-            if self.path_length and step % PATH_EVERY == 0:
-                half = self.sample_w(generator, max(batch // 2, 1), run.device)
-                penalty = path(generator(half, fresh_noise=True), half)
-                _descend(g_optimiser, self.path_length * PATH_EVERY * penalty)
+        with channels_last(discriminator):
+            for step in run.steps(
+                self.gan_steps,
+                "generator",
+                **{
+                    "generator": generator,
+                    "ema": ema,
+                    "discriminator": discriminator,
+                    "augment": augment,
+                    "path": path,
+                },
+                **{"g_optimiser": g_optimiser, "d_optimiser": d_optimiser},
+            ):
+                real = resized(run.batch(images, batch, step), generator.size) * 2 - 1
 
-            half_life = min(10000, 0.05 * (step + 1) * batch)  # in images; short at first, as published for small runs
-            average_into(ema, generator, 0.5 ** (batch / half_life))
-            if step % 20 == 0 or step == self.gan_steps - 1:
-                run.log("discriminator_loss", step, d_loss.item())
-                run.log("generator_loss", step, g_loss.item())
+                with torch.no_grad():
+                    fake = paint(self.sample_w(generator, batch, run.device))
+                real, fake = augment(real), augment(fake)
+                real_scores = discriminator(real)
+                d_loss = F.softplus(-real_scores).mean() + F.softplus(discriminator(fake)).mean()
+                _descend(d_optimiser, d_loss)
+                if step % R1_EVERY == 0:
+                    _descend(d_optimiser, self.r1 / 2 * R1_EVERY * gradient_penalty(discriminator, real))
+                augment.adapt(real_scores)
+
+                discriminator.requires_grad_(False)
+                wplus = self.sample_w(generator, batch, run.device)
+                g_loss = F.softplus(-discriminator(augment(paint(wplus)))).mean()
+                _descend(g_optimiser, g_loss)
+                discriminator.requires_grad_(True)
+                if self.path_length and step % PATH_EVERY == 0:
+                    half = self.sample_w(generator, max(batch // 2, 1), run.device)
+                    penalty = path(generator(half, fresh_noise=True), half)
+                    _descend(g_optimiser, self.path_length * PATH_EVERY * penalty)
+
+                half_life = min(10000, 0.05 * (step + 1) * batch)  # in images; short at first, as for small runs
+                average_into(ema, generator, 0.5 ** (batch / half_life))
+                if step % 20 == 0 or step == self.gan_steps - 1:
+                    run.log("discriminator_loss", step, d_loss.item())
+                    run.log("generator_loss", step, g_loss.item())
         run.facts.update(images_seen=self.gan_steps * batch, optimiser_steps=self.gan_steps)
         run.facts["augmentation_probability"] = round(augment.p.item(), 4)
 
