@@ -56,12 +56,7 @@ def load_profile(name: str, overrides: Iterable[str], registry: Registry) -> Pro
     path = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
     if not path.is_file():
         raise UsageError(f"unknown profile {name!r}{nearest(name, profile_names())}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path}: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{path}: a profile is a mapping of settings")
+    content = read_mapping(path)
     known = [f.name for f in dataclasses.fields(Profile) if f.name != "name"]
     for key in content:
         if key not in known:
@@ -70,12 +65,32 @@ def load_profile(name: str, overrides: Iterable[str], registry: Registry) -> Pro
         if key in content:
             content[key] = check_value(content[key], _field(key, annotation), f"{path.stem}: {key}")
     for key in ("methods", "tasks", "datasets"):
-        content[key] = {name: dict(settings or {}) for name, settings in (content.get(key) or {}).items()}
+        content[key] = by_name(content.get(key), f"{path}: {key}")
     profile = Profile(name=path.stem, **content)
     for text in overrides:
         profile = _override(profile, text, registry)
     _check(profile, registry)
     return profile
+
+
+def read_mapping(path: Path) -> dict[Any, Any]:
+    """The settings in a YAML file; UsageError where it holds something else."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: expected settings, one `name: value` a line")
+    return content
+
+
+def by_name(content: Any, where: str) -> dict[str, dict[str, Any]]:
+    """Settings under names, as `methods: {pca: {components: 8}}`; UsageError where they are something else."""
+    sections = {} if content is None else content
+    for section in (sections, *(sections.values() if isinstance(sections, dict) else ())):
+        if not isinstance(section, dict | None):
+            raise UsageError(f"{where}: {section!r}: expected names with settings, as `pca: {{setting: value}}`")
+    return {str(name): dict(settings or {}) for name, settings in sections.items()}
 
 
 def _field(name: str, annotation: str) -> Any:

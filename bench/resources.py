@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from bench.config import by_name, read_mapping
 from bench.errors import UsageError
 from bench.payload import Grouping
 from bench.registry import Registry
@@ -54,6 +53,7 @@ class SlurmSettings:
 
 _RESOURCES = {f.name: str(f.type) for f in dataclasses.fields(Resources)}
 _GENERAL = {"grouping": "Literal['method', 'cell']", "jobs": "int | None", "restarts": "int", "warning": "int"}
+_LEAST = {"time": 1, "cpus": 1, "gpus": 0, "jobs": 1, "restarts": 0, "warning": 0}
 
 
 def load_slurm(name: str, overrides: Iterable[str], jobs: int | None, registry: Registry) -> SlurmSettings:
@@ -61,22 +61,17 @@ def load_slurm(name: str, overrides: Iterable[str], jobs: int | None, registry: 
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():
         raise UsageError(f"--slurm {name}: no such file{nearest(name, sorted(p.stem for p in FOLDER.glob('*.yaml')))}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path}: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{path}: a mapping of settings is expected")
-    methods = content.pop("methods", None) or {}
+    content = read_mapping(path)
+    methods = by_name(content.pop("methods", None), f"{path}: methods")
     general: dict[str, Any] = {key: content.pop(key) for key in list(content) if key in _GENERAL}
     for key, value in general.items():
-        general[key] = check_value(value, Field(key, _GENERAL[key], None), f"{path}: {key}")
+        general[key] = _in_range(key, check_value(value, Field(key, _GENERAL[key], None), f"{path}: {key}"), str(path))
     if jobs is not None:
         general["jobs"] = jobs
     by_method = {}
     for method, values in methods.items():
-        registry.entry("method", str(method))  # a misspelt name is an error
-        by_method[method] = _checked(values or {}, f"{path}: methods: {method}")
+        registry.entry("method", method)  # a misspelt name is an error
+        by_method[method] = _checked(values, f"{path}: methods: {method}")
     return SlurmSettings(
         **general,
         resources=Resources(**_checked(content, str(path))),
@@ -92,10 +87,22 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
         if key not in _RESOURCES:
             raise UsageError(f"{where}: unknown key {key!r}{nearest(str(key), [*_RESOURCES, *_GENERAL])}")
         if key == "setup":  # shell lines: taken as they are
-            checked[key] = (value,) if isinstance(value, str) else tuple(map(str, value or ()))
+            lines = [value] if isinstance(value, str) else value or []
+            if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+                raise UsageError(f"{where}: setup: expected a list of shell lines")
+            checked[key] = tuple(lines)
         else:
-            checked[key] = check_value(value, Field(key, _RESOURCES[key], None), f"{where}: {key}")
+            checked[key] = _in_range(
+                key, check_value(value, Field(key, _RESOURCES[key], None), f"{where}: {key}"), where
+            )
     return checked
+
+
+def _in_range(key: str, value: Any, where: str) -> Any:
+    """The value, unless it is too small to mean anything."""
+    if value is not None and (value < _LEAST.get(key, value) or (key == "memory" and value <= 0)):
+        raise UsageError(f"{where}: {key}={value}: too small")
+    return value
 
 
 def _overrides(texts: Iterable[str], registry: Registry) -> dict[str, dict[str, Any]]:
@@ -109,5 +116,6 @@ def _overrides(texts: Iterable[str], registry: Registry) -> dict[str, dict[str, 
             raise UsageError(f"--slurm-set {text!r}: expected [method.]setting=value{nearest(key, known)}")
         if method:
             registry.entry("method", method)
-        found.setdefault(method, {})[key] = parse_value(value.strip(), _RESOURCES[key], f"--slurm-set {target}")
+        parsed = parse_value(value.strip(), _RESOURCES[key], f"--slurm-set {target}")
+        found.setdefault(method, {})[key] = _in_range(key, parsed, "--slurm-set")
     return found

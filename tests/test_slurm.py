@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -141,6 +143,39 @@ def test_detached_a_job_a_cell_under_a_cap(tmp_path):
     status = bench(tmp_path, "status", "--out", out, check=0)
     assert "6 cells: 4 failed, 2 ok" in status and "out of memory" in status
     assert "never works" in bench(tmp_path, "logs", "raising/identity[dataset=painted_faces]", "--out", out, check=0)
+
+
+def pull_the_plug(job):
+    """What a power failure does to the node: its daemon and the job's processes are gone, and nobody could save."""
+    (number,) = answer("squeue", "-h", "-j", job, "-o", "%A").split()
+    pids = [int(line.split()[0]) for line in answer("scontrol", "listpids", number).splitlines()[1:]]
+    steps = {int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) for pid in pids if pid > 0}
+    assert len(pids) >= 3, "the script, the watcher and the job"
+    daemon = int((Path(os.environ["SLURM_CONF"]).parent / "slurmd.pid").read_text())
+    for pid in {daemon, *steps, *pids} - {os.getpid(), 1}:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    subprocess.run(["scontrol", "update", "nodename=localhost", "state=down", "reason=power"], check=True)
+
+
+def test_a_node_that_fails(tmp_path):
+    home = Path(os.environ["SLURM_CONF"]).parent
+    if not (home / "slurmd.pid").exists():
+        pytest.skip("only a node of slurm/one-node is made to fail")
+    diary, out = tmp_path / "diary", tmp_path / "out"
+    method = f"slowly_trained[diary={diary},steps=60,pause=0.1]"
+    bench(tmp_path, *sweep(tmp_path, method, *SLURM, "--detach", cluster="slurm"), check=0)
+    wait_until(lambda: len(lines(diary)) > 10, 120, "the training is under way")
+    job = job_of(out, "slowly_trained")
+    pull_the_plug(job)
+    told = f"seed 0  SLURM job {job}: "  # that it waits, once the dead are buried
+    wait_until(lambda: told in bench(tmp_path, "status", "--out", out, check=0), 60, "status tells that it waits")
+    subprocess.run(["slurmd", "-N", "localhost"], check=True, env=os.environ | {"PATH": PATH})
+    wait_until(lambda: not answer("squeue", "-h"), 240, "all jobs have ended")
+    assert "Restarts=1 " in answer("scontrol", "show", "job", "-o", job)
+    assert [r["status"] for r in records(tmp_path).values()] == ["ok"] * 2
+    done = [int(line) for line in lines(diary)]
+    assert set(done) == set(range(60)) and 60 <= len(done) < 70, "it went on from its last checkpoint"
 
 
 def test_cancel_ends_this_sweep_and_nothing_else(tmp_path, request):
