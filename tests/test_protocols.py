@@ -1,5 +1,7 @@
 """The protocols against known answers: scikit-learn, the reference implementation's numbers, and hand-worked cases."""
 
+from dataclasses import replace
+
 import golden
 import numpy as np
 import planted
@@ -71,6 +73,35 @@ def test_all_heads_at_once_are_each_head_alone():
     for a in range(4):
         alone = linear.fit_at(x.astype(np.float32), labels[:, [a]], 1, 0.01, CPU)
         assert together.weight[:, [a]] == pytest.approx(alone.weight, abs=5e-3)
+
+
+def test_two_classes_are_penalised_as_by_scikit_learn():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 30)).astype(np.float32)
+    labels = (x @ rng.normal(size=30) + 3 * rng.normal(size=200) > 1).astype(np.int64)
+    (scaled,) = standardise(x)
+    for strength in (1.0, 0.1, 0.01):
+        logits = linear.fit_at(x, labels, 2, strength, CPU).logits(x)
+        model = LogisticRegression(C=1 / (strength * len(x)), max_iter=5000, tol=1e-8).fit(scaled, labels)
+        assert logits[:, 1] - logits[:, 0] == pytest.approx(model.decision_function(scaled), abs=0.01)
+
+
+def test_tuning_all_heads_at_once_tunes_each_as_if_alone(tmp_path):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(500, 30))
+    noise = np.array([0.1, 1, 10, 100])  # from what takes weak to what takes the strongest regularisation
+    labels = (x @ rng.normal(size=(30, 4)) + noise * rng.normal(size=(500, 4)) > 1).astype(np.int8)
+    labels[rng.random(labels.shape) < 0.2] = -1
+    train, val = examples(x[:300], labels[:300]), examples(x[300:], labels[300:])
+    together, strengths = linear.fit_tuned(train, val, 4, planted.run(tmp_path)), []
+    for a in range(4):
+        run = planted.run(tmp_path)
+        alone = linear.fit_tuned(
+            replace(train, labels=labels[:300, [a]]), replace(val, labels=labels[300:, [a]]), 1, run
+        )
+        assert together.weight[:, [a]] == pytest.approx(alone.weight, abs=1e-4)
+        strengths += run.facts["linear"]["strength"]
+    assert len(set(strengths)) > 1  # so that one for all would have been another answer
 
 
 def test_unknown_labels_are_ignored_in_training():

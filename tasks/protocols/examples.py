@@ -11,6 +11,7 @@ from bench.api import BadInput, DataSet, Encoder
 from bench.run import Run
 
 MIN_EXAMPLES = 10  # fewer test examples than this say nothing
+CHUNK = 64  # examples scaled at a time
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,16 @@ def scaling(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.divide(1.0, std, out=np.zeros_like(std), where=varies)
 
 
+def scaled(features: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """`(features - mean) * scale` in float32; a part at a time, as float64 copies of all would be slow."""
+    out = np.empty(features.shape, dtype=np.float32)
+    for start in range(0, len(features), CHUNK):
+        rows = slice(start, start + CHUNK)
+        out[rows] = (features[rows] - mean) * scale
+    return out
+
+
 def standardise(train: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
     """Features scaled by the training part's mean and standard deviation: train first, then the others. float32."""
     mean, scale = scaling(train)
-    return [((x - mean) * scale).astype(np.float32) for x in (train, *others)]
+    return [scaled(x, mean, scale) for x in (train, *others)]

@@ -1,12 +1,13 @@
 """Linear classification of frozen features: logistic regression, every label at once.
 
-Two recipes. "tuned": L2-regularised logistic regression on standardised features, solved by full-batch gradient
-descent; the strength of the regularisation and the number of iterations are chosen on the validation part, per head.
+Two recipes. "tuned": L2-regularised logistic regression on standardised features, solved by full-batch L-BFGS; the
+strength of the regularisation and the number of iterations are chosen on the validation part, per head.
 "paper": one linear layer on the raw features, Adam at 2e-4 for 50 epochs, nothing tuned (Klinghoffer et al. 2022).
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -19,15 +20,18 @@ from torch import Tensor, nn
 from bench.api import Evaluation
 from bench.run import Run
 from tasks.protocols.accuracy import score_predictions
-from tasks.protocols.examples import Examples, scaling, standardise
+from tasks.protocols.axes import principal_axes
+from tasks.protocols.examples import Examples, scaled, scaling
 
 Recipe = Literal["tuned", "paper"]
 
 STRENGTHS = (1e1, 1e0, 1e-1, 1e-2, 1e-3, 1e-4)  # of the L2 penalty, per example: scikit-learn's C = 1 / (strength * n)
 ITERATIONS = 200  # at most, at each strength
-CHECK_EVERY = 5  # iterations between looks at the validation part
+PATIENCE = 2  # iterations in which a head gets no better on validation: then it is done with a strength
 LONGEST_STEP = 100.0
-TOLERANCE = 1e-4  # converged once no weight's preconditioned gradient is larger
+MEMORY = 5  # steps that the next one is bent by
+TOLERANCE = 1e-8  # converged once a safe step would lower a head's loss by less than half of this
+LEAST_GAIN = 1e-6  # in validation loss: less is none, and where it is looked at, training need not go on for less
 
 PAPER_EPOCHS = 50
 PAPER_BATCH = 64  # not stated
@@ -51,28 +55,33 @@ class Problem:
 
     The features are standardised and turned onto their principal axes. There the Hessian of the mean logistic loss is
     at most bound * diag(variances) (Böhning 1992: bound 1/4 for sigmoid heads, 1/2 for softmax), so a gradient step
-    divided by that diagonal never overshoots, whatever the head and the strength. Axes of no variance are dropped: a
-    penalised solution never uses them.
+    divided by that diagonal never overshoots, whatever the head and the strength.
     """
 
     def __init__(self, features: np.ndarray, labels: np.ndarray, classes: int, device: torch.device) -> None:
         """`features` (n, D) standardised; `labels` (n,) class numbers or (n, A) in {0, 1, -1 = unknown}."""
         x = torch.from_numpy(features).to(device)
-        n, dims = x.shape
-        short = dims <= n
-        gram = (x.T @ x if short else x @ x.T) / n
-        variances, vectors = torch.linalg.eigh(gram)
-        keep = variances > 1e-6 * variances[-1].clamp_min(1e-12)
-        variances, vectors = variances[keep], vectors[:, keep]
-        self.axes = vectors if short else (x.T @ vectors) / (variances * n).sqrt()  # (D, r), orthonormal columns
-        ones = torch.ones(n, 1, device=device)
-        self.x = torch.cat([x @ self.axes, ones], 1)  # (n, r + 1): the last column carries the biases
-        self.variances = torch.cat([variances, ones[:1, 0]])[:, None]
+        n = len(x)
+        variances, self.axes = principal_axes(x)
+        self.x = self.turned(x)
+        self.variances = torch.cat([variances, variances.new_ones(1)])[:, None]
         y = torch.from_numpy(labels.astype(np.int64)).to(device)
         self.softmax = y.ndim == 1
-        self.known = (y >= 0).float()
+        self.known = None if self.softmax or bool((y >= 0).all()) else (y >= 0).float()
         self.y = F.one_hot(y, classes).float() if self.softmax else y.clamp_min(0).float()  # (n, K)
-        self.share = torch.ones(1, device=device) if self.softmax else self.known.sum(0).clamp_min(1) / n
+        self.share = y.new_ones(1, self.y.shape[1]).float() if self.known is None else self.known.sum(0) / n
+        self.share = self.share.reshape(-1).clamp_min(1 / n)  # (K,) of the examples whose label is known
+
+    def turned(self, x: Tensor) -> Tensor:
+        """Standardised features (n, D) on the axes, and a column of ones that carries the biases: (n, r + 1)."""
+        return torch.cat([x @ self.axes, x.new_ones(len(x), 1)], 1)
+
+    def only(self, heads: Tensor) -> Problem:
+        """The same problem for some of the heads (their positions)."""
+        part = copy.copy(self)
+        part.y, part.share = self.y[:, heads], self.share[heads]
+        part.known = None if self.known is None else self.known[:, heads]
+        return part
 
     def start(self) -> Tensor:
         """Weights (r + 1, K) that know nothing but how frequent each class or attribute is."""
@@ -85,36 +94,71 @@ class Problem:
     def gradient(self, w: Tensor) -> Tensor:
         """Of each head's mean loss over its known examples, at weights `w` (r + 1, K)."""
         logits = self.x @ w
-        residual = logits.softmax(1) - self.y if self.softmax else (logits.sigmoid() - self.y) * self.known
+        residual = (logits.softmax(1) if self.softmax else logits.sigmoid_()).sub_(self.y)
+        if self.known is not None:
+            residual *= self.known
         return self.x.T @ residual / (len(self.x) * self.share)
 
-    def descend(self, w: Tensor, strength: float, check: Callable[[Tensor, int], None] | None = None) -> Tensor:
-        """Minimise mean loss + strength / 2 * |weights|^2, starting from `w`.
+    def per_head(self, values: Tensor) -> Tensor:
+        """Sums over the weights (r + 1, K) -> (K,); the heads of a softmax are one function and share one sum."""
+        sums = values.sum(0)
+        return sums.sum().repeat(len(sums)) if self.softmax else sums
 
-        `check` is shown the weights and the iteration's number now and then, and at the end.
+    def descend(self, w: Tensor, strength: float, look: Look | None = None) -> Tensor:
+        """Minimise mean loss + strength / 2 * |weights|^2, starting from `w` (r + 1, K).
 
-        Preconditioned gradient descent, each head with its own step length from the curvature it met on its last step
-        (Barzilai & Borwein 1988, second formula, in the preconditioner's metric). Length 1 is always safe.
+        `look` is shown the weights after each iteration, the heads (positions) they are of, and the iteration's number;
+        it says which of these heads (bool) may stop. No head's way depends on other heads.
+
+        Preconditioned L-BFGS (Liu & Nocedal 1989) with steps of length one, each head with a memory of its own.
         """
-        penalty = torch.full_like(self.variances, strength)
-        penalty[-1] = 0  # the bias is free
-        diagonal = self.variances * (0.5 if self.softmax else 0.25) / self.share + penalty
+        solution, tolerance = w.clone(), TOLERANCE if look is None else LEAST_GAIN
+        live, part = torch.arange(w.shape[1], device=w.device), self
+        pairs: list[tuple[Tensor, Tensor]] = []
         move, before = torch.zeros_like(w), torch.zeros_like(w)
+        # scikit-learn penalises the one function that tells two classes apart; here two heads share it
+        penalty = torch.full_like(self.variances, 2 * strength if self.softmax and w.shape[1] == 2 else strength)
+        penalty[-1] = 0  # the bias is free
         for iteration in range(1, ITERATIONS + 1):
-            gradient = self.gradient(w) + penalty * w
-            bent = gradient - before
-            along, across = (move * bent).sum(0), (bent**2 / diagonal).sum(0)
-            if self.softmax:  # its heads are one function
-                along, across = along.sum(), across.sum()
-            length = (along / across.clamp_min(1e-30)).clamp(1, LONGEST_STEP)
-            move, before = -length * gradient / diagonal, gradient
+            diagonal = self.variances * (0.5 if self.softmax else 0.25) / part.share + penalty
+            gradient = part.gradient(w) + penalty * w
+            if iteration > 1:
+                pairs = [*pairs, (move, gradient - before)][-MEMORY:]
+            done = self.per_head(gradient**2 / diagonal) < tolerance
+            move, before = -self.bent(gradient, diagonal, pairs), gradient
             w = w + move
-            converged = float((gradient / diagonal.sqrt()).abs().max()) < TOLERANCE
-            if check is not None and (converged or iteration % CHECK_EVERY == 0 or iteration == ITERATIONS):
-                check(w, iteration)
-            if converged:
-                break
-        return w
+            if look is not None:
+                done = done | look(w, live, iteration)
+            if bool(done.any()):
+                solution[:, live[done]] = w[:, done]
+                w, move, before = (each[:, ~done] for each in (w, move, before))
+                pairs = [(s[:, ~done], y[:, ~done]) for s, y in pairs]
+                live = live[~done]
+                if not len(live):
+                    return solution
+                part = self.only(live)
+        solution[:, live] = w
+        return solution
+
+    def bent(self, gradient: Tensor, diagonal: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """The gradient times the inverse Hessian that `diagonal` and the last (move, change of gradient) suggest."""
+        q, shares = gradient, []
+        for move, change in reversed(pairs):
+            curvature = self.per_head(move * change)
+            inverse = torch.where(curvature > 0, 1 / curvature, 0)
+            shares.append((inverse, inverse * self.per_head(move * q)))
+            q = q - shares[-1][1] * change
+        q = q / diagonal
+        if pairs:  # the diagonal is an upper bound: by how much too large it was on the last step
+            move, change = pairs[-1]
+            length = self.per_head(move * change) / self.per_head(change**2 / diagonal).clamp_min(1e-30)
+            q = q * length.clamp(1, LONGEST_STEP)
+        for (move, change), (inverse, share) in zip(pairs, reversed(shares), strict=True):
+            q = q + move * (share - inverse * self.per_head(change * q))
+        return q
+
+
+Look = Callable[[Tensor, Tensor, int], Tensor]
 
 
 def losses(logits: Tensor, labels: Tensor) -> Tensor:
@@ -128,47 +172,53 @@ def losses(logits: Tensor, labels: Tensor) -> Tensor:
 
 def fit_at(features: np.ndarray, labels: np.ndarray, classes: int, strength: float, device: torch.device) -> Heads:
     """Heads at one given strength; features are standardised inside."""
-    (x,) = standardise(features)
-    problem = Problem(x, labels, classes, device)
-    return _heads(problem, problem.descend(problem.start(), strength), features)
+    mean, scale = scaling(features)
+    problem = Problem(scaled(features, mean, scale), labels, classes, device)
+    return _heads(problem, problem.descend(problem.start(), strength), mean, scale)
 
 
 def fit_tuned(train: Examples, val: Examples, classes: int, run: Run) -> Heads:
     """Heads whose strength and number of iterations have the lowest validation loss, each head for itself.
 
-    Goes from strong to weak regularisation, each solution starting from the last, and stops at the first strength at
-    which no head improves on validation. What was chosen goes into `run.facts["linear"]`.
+    Goes from strong to weak regularisation, each solution starting from the last. A head is done with a strength once
+    it has converged or has not become better on validation for `PATIENCE` iterations, and done altogether after the
+    first strength that has not made it better. What was chosen goes into `run.facts["linear"]`.
     """
-    scaled, scaled_val = standardise(train.features, val.features)
-    problem = Problem(scaled, train.labels, classes, run.device)
-    x_val = torch.from_numpy(scaled_val).to(run.device) @ problem.axes
-    x_val = torch.cat([x_val, x_val.new_ones(len(x_val), 1)], 1)
+    mean, scale = scaling(train.features)
+    problem = Problem(scaled(train.features, mean, scale), train.labels, classes, run.device)
+    x_val = problem.turned(torch.from_numpy(scaled(val.features, mean, scale)).to(run.device))
     y_val = torch.from_numpy(val.labels.astype(np.int64)).to(run.device)
-    w = best = problem.start()
-    lowest = losses(x_val @ w, y_val)
-    chosen = {"strength": np.full(len(lowest), np.inf), "iterations": np.zeros(len(lowest), dtype=np.int64)}
+    w, heads = problem.start(), torch.arange(classes, device=run.device)
+    best, lowest = w.clone(), losses(x_val @ w, y_val).expand(classes).clone()
+    chosen = {"strength": np.full(classes, np.inf), "iterations": np.zeros(classes, dtype=np.int64)}
+    idle = torch.zeros_like(heads)  # iterations in which nothing was gained, by head
+
+    def look(w: Tensor, live: Tensor, iteration: int) -> Tensor:
+        of = heads[live]
+        loss = losses(x_val @ w, y_val if problem.softmax else y_val[:, of]).expand(len(of))
+        better = loss < lowest[of] - LEAST_GAIN
+        best[:, of[better]], lowest[of[better]] = w[:, better], loss[better]
+        idle[of] = torch.where(better, 0, idle[of] + 1)
+        for name, value in (("strength", strength), ("iterations", iteration)):
+            chosen[name][of[better].cpu().numpy()] = value
+        return idle[of] >= PATIENCE
+
     for strength in STRENGTHS:
-        before = lowest
-
-        def check(w: Tensor, iteration: int, strength: float = strength) -> None:
-            nonlocal best, lowest
-            loss = losses(x_val @ w, y_val)
-            better = loss < lowest - 1e-6
-            best, lowest = torch.where(better, w, best), torch.where(better, loss, lowest)
-            chosen["strength"][better.cpu().numpy()] = strength
-            chosen["iterations"][better.cpu().numpy()] = iteration
-
-        w = problem.descend(w, strength, check)
-        if bool((lowest == before).all()) and strength < STRENGTHS[0]:
+        before = lowest[heads]
+        idle.zero_()
+        w = problem.only(heads).descend(w, strength, look)
+        better = lowest[heads] < before
+        if strength < STRENGTHS[0]:
+            w, heads = w[:, better], heads[better]
+        if not len(heads):
             break
     moved = np.isfinite(chosen["strength"])  # the others stay with the frequencies
     run.facts["linear"] = {name: np.unique(values[moved]).tolist() for name, values in chosen.items()}
-    return _heads(problem, best, train.features)
+    return _heads(problem, best, mean, scale)
 
 
-def _heads(problem: Problem, w: Tensor, raw: np.ndarray) -> Heads:
+def _heads(problem: Problem, w: Tensor, mean: np.ndarray, scale: np.ndarray) -> Heads:
     """Weights on the problem's axes as weights on the raw features."""
-    mean, scale = scaling(raw)
     weight = (problem.axes @ w[:-1]).double().cpu().numpy() * scale[:, None]
     bias = w[-1].double().cpu().numpy() - mean @ weight
     return Heads(weight.astype(np.float32), bias.astype(np.float32))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from bench.run import Run
+from tasks.protocols.axes import principal_axes
 from tasks.protocols.examples import standardise
 
 STRENGTHS = tuple(10.0**power for power in range(-4, 5))  # of the L2 penalty, per example
@@ -24,12 +25,8 @@ def fit_predict(
     known, seen, wanted = (torch.from_numpy(part).to(run.device) for part in (x, x_val, x_test))
     truth = torch.from_numpy(((y - mean) / std).astype(np.float32)).to(run.device)
     truth_val = torch.from_numpy(((y_val - mean) / std).astype(np.float32)).to(run.device)
-    short = x.shape[1] <= len(x)
-    gram = ((known.T @ known if short else known @ known.T) / len(x)).double()  # in float32 LAPACK may not converge
-    variances, vectors = (part.float() for part in torch.linalg.eigh(gram))
-    keep = variances > 1e-6 * variances[-1].clamp_min(1e-12)
-    variances, vectors = variances[keep, None], vectors[:, keep]
-    axes = vectors if short else (known.T @ vectors) / (variances[:, 0] * len(x)).sqrt()  # (D, r), orthonormal
+    variances, axes = principal_axes(known)
+    variances = variances[:, None]
     covariance = (known @ axes).T @ truth / len(x)  # (r, F)
     weights = torch.stack([covariance / (variances + strength) for strength in STRENGTHS])  # (S, r, F)
     errors = ((seen @ axes @ weights - truth_val) ** 2).mean(1)  # (S, F)

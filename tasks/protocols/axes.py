@@ -1,0 +1,34 @@
+"""The principal axes of features: where penalised linear models of all targets and strengths are solved cheaply."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+LEAST = 1e-6  # share of the largest variance below which an axis counts as none
+
+
+def principal_axes(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Variances (r,) ascending and axes (D, r), orthonormal columns, of centred features x (n, D) float32.
+
+    Axes of no variance are dropped: a penalised solution never uses them.
+    """
+    n, dims = x.shape
+    short = dims <= n
+    wide = x if short else x.T.contiguous()
+    gram = _squared(wide) / n
+    try:
+        variances, vectors = torch.linalg.eigh(gram)
+    except torch.linalg.LinAlgError:  # LAPACK may not converge in float32 where eigenvalues nearly coincide
+        variances, vectors = (part.float() for part in torch.linalg.eigh(gram.double()))
+    keep = variances > LEAST * variances[-1].clamp_min(1e-12)
+    variances, vectors = variances[keep], vectors[:, keep]
+    return variances, vectors if short else (x.T @ vectors) / (variances * n).sqrt()
+
+
+def _squared(x: Tensor) -> Tensor:
+    """x.T @ x. NumPy sees that the product is symmetric and does half of the work, PyTorch does not."""
+    if x.device.type != "cpu":
+        return x.T @ x
+    array = x.numpy()
+    return torch.from_numpy(array.T @ array)
