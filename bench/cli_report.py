@@ -37,11 +37,10 @@ def report(folder: Path, other: Path | None) -> None:
     """
     from rich.console import Console
 
-    from bench.report import print_summary, write_report
+    from bench.report import write_report
 
     store = _store(folder)
-    page = write_report(store, store.out / "report", _store(other) if other else None)
-    print_summary(Console(), store)
+    page = write_report(store, store.out / "report", _store(other) if other else None, Console())
     click.echo(f"tables, figures and page: {page}")
 
 

@@ -7,7 +7,8 @@ over test examples, NaN where an example has no outcome.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,6 +17,7 @@ import numpy as np
 SAMPLES = 1000  # bootstrap replicates
 LEVEL = 0.95
 FLIPS = 10_000  # random sign patterns of the permutation test
+KEPT = 1000  # groups: sign patterns of more are drawn anew for every comparison, to bound memory (80 MB)
 CHUNK = 64  # replicates handed to a statistic at a time: bounds its memory
 
 
@@ -63,15 +65,15 @@ def mean_intervals(values: np.ndarray, groups: np.ndarray | None = None, seed: i
     """The interval of every column's mean, `values` (n, k): all from the same replicates. NaN values are left out."""
     known = np.isfinite(values)
     _, member = np.unique(np.arange(len(values)) if groups is None else groups, return_inverse=True)
-    sums = np.zeros((member.max() + 1, values.shape[1]))
-    counts = np.zeros_like(sums)
-    np.add.at(sums, member, np.where(known, values, 0.0))
-    np.add.at(counts, member, known)
+    filled = np.where(known, values, 0.0)
+    sums = np.stack([np.bincount(member, weights=column) for column in filled.T], axis=1)
+    counts = np.stack([np.bincount(member, weights=column) for column in known.T], axis=1)
     weights = _replicates(len(sums), seed)
     with np.errstate(invalid="ignore", divide="ignore"):
         replicates = (weights @ sums) / (weights @ counts)
         estimates = sums.sum(0) / counts.sum(0)
-    limits = np.nanquantile(replicates, _tails(len(sums)), axis=0)
+    quantile = np.quantile if np.isfinite(replicates).all() else np.nanquantile  # the plain one is much faster
+    limits = quantile(replicates, _tails(len(sums)), axis=0)
     return [Interval(float(v), float(lo), float(hi)) for v, lo, hi in zip(estimates, *limits, strict=True)]
 
 
@@ -123,6 +125,7 @@ def pseudo_values(statistic: Statistic, n: int) -> np.ndarray:
     return statistic(np.ones((1, n), dtype=np.float32)) + (n - 1) * (without.mean(0) - without)
 
 
+@lru_cache
 def _tails(groups: int) -> tuple[float, float]:
     """The two quantiles to read off the replicates, widened for few groups.
 
@@ -143,6 +146,8 @@ def _tails(groups: int) -> tuple[float, float]:
 def align(outcomes: Sequence[Mapping[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """The main outcomes of several evaluations on the examples all of them have: values (S, n) and groups (n,)."""
     examples = outcomes[0]["example"]
+    if all(np.array_equal(each["example"], examples) for each in outcomes):  # as a rule: no sorting then
+        return np.array([each["main"] for each in outcomes]), outcomes[-1]["group"]
     for other in outcomes[1:]:
         examples = np.intersect1d(examples, other["example"])
     values, groups = [], np.empty(0)
@@ -161,12 +166,10 @@ def over_seeds(values: np.ndarray, groups: np.ndarray | None = None, seed: int =
     adding the squares of their distances from the mean (MOVER: Zou & Donner 2008). Three seeds are too few to resample:
     a bootstrap over them would be much too narrow. One seed: the interval over examples alone.
     """
-    from scipy.stats import t
-
     examples = mean_interval(values.mean(0), groups, seed)
     if len(values) < 2:
         return examples
-    reach = t.ppf((1 + LEVEL) / 2, len(values) - 1) * _standard_error(values.mean(1))
+    reach = _student(len(values) - 1) * _standard_error(values.mean(1))
     below = np.hypot(examples.value - examples.low, reach)
     above = np.hypot(examples.high - examples.value, reach)
     return Interval(examples.value, float(examples.value - below), float(examples.value + above))
@@ -177,12 +180,12 @@ def combine_seeds(intervals: Sequence[Interval]) -> Interval:
 
     As `over_seeds`, but the part of the examples is the seeds' mean, a little wide: averaging over seeds is ignored.
     """
-    from scipy.stats import t
-
-    values, lows, highs = np.array([(i.value, i.low, i.high) for i in intervals]).T
-    mean = values.mean()
-    reach = t.ppf((1 + LEVEL) / 2, len(values) - 1) * _standard_error(values) if len(values) > 1 else 0.0
-    below, above = np.hypot((values - lows).mean(), reach), np.hypot((highs - values).mean(), reach)
+    count = len(intervals)  # a handful, and of these there are many: plain floats are ten times faster than arrays
+    mean = sum(i.value for i in intervals) / count
+    spread = math.fsum((i.value - mean) ** 2 for i in intervals)
+    reach = _student(count - 1) * math.sqrt(spread / (count - 1) / count) if count > 1 else 0.0
+    below = math.hypot(sum(i.value - i.low for i in intervals) / count, reach)
+    above = math.hypot(sum(i.high - i.value for i in intervals) / count, reach)
     return Interval(float(mean), float(mean - below), float(mean + above))
 
 
@@ -205,13 +208,23 @@ def compare(a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = None, seed
 
 def _sign_flip(sums: np.ndarray, seed: int) -> float:
     """Two-sided p of the groups' summed differences: of equal methods, each could as well have the other sign."""
-    rng = np.random.default_rng(seed)
     observed = abs(sums.sum()) * (1 - 1e-9)
-    reached = 0
-    for _ in range(FLIPS // 1000):
-        signs = rng.integers(0, 2, (1000, len(sums)), dtype=np.int8) * 2.0 - 1
-        reached += int((np.abs(signs @ sums) >= observed).sum())
+    patterns = _kept_signs(len(sums), seed) if len(sums) <= KEPT else _signs(len(sums), seed)
+    reached = sum(int((np.abs(signs @ sums) >= observed).sum()) for signs in patterns)
     return (reached + 1) / (FLIPS + 1)
+
+
+def _signs(count: int, seed: int) -> Iterator[np.ndarray]:
+    """`FLIPS` random patterns of `count` signs, (1000, count) at a time."""
+    rng = np.random.default_rng(seed)
+    for _ in range(FLIPS // 1000):
+        yield rng.integers(0, 2, (1000, count), dtype=np.int8) * 2.0 - 1
+
+
+@lru_cache(maxsize=1)
+def _kept_signs(count: int, seed: int) -> tuple[np.ndarray, ...]:
+    """The patterns of `_signs`, drawn once for the many comparisons on one test set."""
+    return tuple(_signs(count, seed))
 
 
 def _touching_level(residuals: np.ndarray, differences: np.ndarray) -> float:
@@ -220,7 +233,7 @@ def _touching_level(residuals: np.ndarray, differences: np.ndarray) -> float:
     `residuals`: each group's sum less what it would be were every example at the mean.
     """
     from scipy.optimize import brentq
-    from scipy.special import stdtrit  # Student's quantile: as scipy.stats.t.ppf, without its overhead
+    from scipy.special import stdtrit
 
     seeds, n = differences.shape
     difference = differences.mean()
@@ -236,6 +249,14 @@ def _touching_level(residuals: np.ndarray, differences: np.ndarray) -> float:
     if difference == 0:
         return 1.0
     return float(np.exp(brentq(excess, smallest, 0.0))) if excess(smallest) > 0 else 1e-12
+
+
+@lru_cache
+def _student(freedom: int) -> float:
+    """How many standard errors a 95 % interval reaches to each side."""
+    from scipy.special import stdtrit  # Student's quantile: as scipy.stats.t.ppf, without its overhead
+
+    return float(stdtrit(freedom, (1 + LEVEL) / 2))
 
 
 def _standard_error(values: np.ndarray) -> float:

@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,15 +127,15 @@ class Store:
             path.unlink(missing_ok=True)
         write_json(self.record_path(key), {**record, "schema": SCHEMA})
 
-    def outcomes(self, key: str) -> dict[str, Any]:
-        """Per-example outcomes of a cell (see `bench.api.Evaluation`); empty where none were kept."""
+    def outcomes(self, key: str, names: Collection[str] | None = None) -> dict[str, Any]:
+        """Per-example outcomes of a cell (see `bench.api.Evaluation`), all or those named; empty where none are."""
         import numpy as np
 
         path = self.out / "records" / f"{key}.npz"
         if not path.exists():
             return {}
         with np.load(path, allow_pickle=False) as content:
-            return dict(content)
+            return {name: content[name] for name in content.files if names is None or name in names}
 
     def job_folder(self, artefact: str) -> Path:
         """Where the jobs around this artefact work."""

@@ -21,9 +21,7 @@ def print_summary(console: Console, store: Store) -> int:
     from bench.report.comparison import Comparisons
 
     results = collect(store)
-    for table in paper.result_tables(Comparisons(results)):
-        terminal.print_table(console, table)
-    terminal.print_failures(console, results)
+    terminal.print_results(console, results, paper.result_tables(Comparisons(results)))
     return sum(cell.status in ("failed", "pending") for cell in results.cells)
 
 
@@ -55,13 +53,13 @@ def up_to_date(store: Store, folder: Path) -> bool:
     return stamp.is_file() and stamp.read_text() == _stamp(collect(store))
 
 
-def write_report(store: Store, folder: Path, other: Store | None = None) -> Path:
+def write_report(store: Store, folder: Path, other: Store | None = None, console: Console | None = None) -> Path:
     """Write every table, figure and the page that the records allow; gives the page's path.
 
     That is tables/*.{md,csv,tex,html}, figures/*.{png,pdf} and index.html, which needs none of the others. With
-    `other`, the page also says what differs in that run.
+    `other`, the page also says what differs in that run; with `console`, the summary is printed there too.
     """
-    from bench.report import claims, compare, figures, formats, page, paper
+    from bench.report import claims, compare, figures, formats, page, paper, terminal
     from bench.report.collect import collect
     from bench.report.comparison import Comparisons
     from bench.store import writing
@@ -84,6 +82,8 @@ def write_report(store: Store, folder: Path, other: Store | None = None) -> Path
         stream.write(page.render(content))
     with writing(folder / STAMP) as stream:
         stream.write("" if other else _stamp(results))
+    if console:
+        terminal.print_results(console, results, overview)
     return folder / "index.html"
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from bench.report.collect import Results
-from bench.report.comparison import LEVEL, Difference, difference_of
+from bench.report.comparison import LEVEL, Difference, difference_of, paired_outcomes
 from bench.report.tables import Entry, summarise
 from bench.stats import holm
 
@@ -97,7 +98,7 @@ def _change(a: Results, b: Results, method: str, task: str) -> Change:
         kind = "broken in A"
     elif entries[0].value is not None:
         good = [[cell for cell in cells if score in cell.scores] for cells in sides]
-        difference = difference_of(good[1], good[0], score, b.store.outcomes, a.store.outcomes)
+        difference = difference_of(good[1], good[0], score, partial(paired_outcomes, b), partial(paired_outcomes, a))
     return Change(method, task, score, kind, entries[0], entries[1], difference)
 
 

@@ -13,6 +13,7 @@ from bench import stats
 from bench.report.collect import Cell, Results
 
 LEVEL = 0.05
+PAIRED = ("main", "example", "group")  # the outcomes that comparisons are made of
 Outcomes = Mapping[str, np.ndarray]
 Reader = Callable[[str], Outcomes]
 
@@ -67,8 +68,13 @@ class Comparisons:
 
     def _read(self, key: str) -> Outcomes:
         if key not in self._outcomes:
-            self._outcomes[key] = self.results.store.outcomes(key)
+            self._outcomes[key] = paired_outcomes(self.results, key)
         return self._outcomes[key]
+
+
+def paired_outcomes(results: Results, key: str) -> Outcomes:
+    """What a paired comparison needs of a cell's outcomes, and nothing else: they are many files."""
+    return results.store.outcomes(key, PAIRED)
 
 
 def difference_of(a: list[Cell], b: list[Cell], name: str, read_a: Reader, read_b: Reader) -> Difference | None:
@@ -83,9 +89,9 @@ def difference_of(a: list[Cell], b: list[Cell], name: str, read_a: Reader, read_
         return None
     a, b = [first[seed] for seed in seeds], [second[seed] for seed in seeds]
     higher = a[0].scores[name]["higher_is_better"]
-    outcomes = [*(read_a(cell.key) for cell in a), *(read_b(cell.key) for cell in b)]
-    kept = all(each.keys() >= {"main", "example", "group"} for each in outcomes)
-    if not kept or not a[0].scores[name]["main"]:
+    is_main = a[0].scores[name]["main"]
+    outcomes = [*(read_a(cell.key) for cell in a), *(read_b(cell.key) for cell in b)] if is_main else []
+    if not is_main or not all(each.keys() >= set(PAIRED) for each in outcomes):
         return _from_intervals(*(a, b) if higher else (b, a), name)
     values, groups = stats.align(outcomes)
     sides = values[: len(seeds)], values[len(seeds) :]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.report.collect import Cell, Results
-from bench.report.figures import FAMILY_COLOURS, Layout, Sketch, label_width
+from bench.report.figures import FAMILY_COLOURS, MOST, Layout, Sketch, compared, label_width, prominent
 from bench.report.paper import slug
 from bench.report.tables import Table
 
@@ -74,7 +74,7 @@ def _draw_ranks(ax: Axes, table: Table, ranked: list[tuple[int, float]], distanc
         text = f"{table.rows[i].label}  {rank:.2f}"
         ax.text(end + (-0.08 if left else 0.08), y, text, ha="right" if left else "left", va="center", fontsize=7)
     ax.plot([1, k], [0, 0], color="black", lw=1)
-    for rank in range(1, k + 1):
+    for rank in range(1, k + 1, 1 + k // 25):
         ax.plot([rank, rank], [0, 0.1], color="black", lw=1)
         ax.text(rank, 0.2, str(rank), ha="center", fontsize=7)
     ax.set_xlim(-0.35 * k, 1.35 * k + 1)
@@ -89,7 +89,7 @@ def confusions(results: Results) -> Iterator[Sketch]:
     for task in results.tasks:
         found: dict[str, np.ndarray] = {}
         names: list[str] = []
-        for method in _best(results, task):
+        for method in prominent(results, task, MATRICES):
             cells = results.good(method, task)
             matrices = [matrix for cell in cells if (matrix := _confusion(results, cell)) is not None]
             if len(matrices) == len(cells):
@@ -98,24 +98,13 @@ def confusions(results: Results) -> Iterator[Sketch]:
         if found:
             caption = f"{task}: share (%) of the images of each class (row) taken for each class (column)"
             if len(found) == MATRICES:
-                caption += f"; the {MATRICES} best methods"
+                caption += f"; of {', '.join(compared(results, task))} and the best others"
             yield _matrices(f"confusion_{slug(task)}", caption, found, names, names)
-
-
-def _best(results: Results, task: str) -> list[str]:
-    """The `MATRICES` methods with the highest main score on a task, in plan order."""
-    means = {}
-    for method in results.methods:
-        values = [cell.main["value"] for cell in results.good(method, task) if cell.main]
-        if values:
-            means[method] = sum(values) / len(values)
-    best = sorted(means, key=means.__getitem__, reverse=True)[:MATRICES]
-    return [method for method in means if method in best]
 
 
 def _confusion(results: Results, cell: Cell) -> np.ndarray | None:
     """(C, C): share of each true class (row) taken for each class; None where not kept or the classes are too many."""
-    outcomes = results.store.outcomes(cell.key)
+    outcomes = results.store.outcomes(cell.key, ("label", "predicted"))
     label, predicted = outcomes.get("label"), outcomes.get("predicted")
     if label is None or predicted is None or label.ndim != 1:
         return None
@@ -134,10 +123,10 @@ def leakage(results: Results) -> Iterator[Sketch]:
         found: dict[str, np.ndarray] = {}
         rows: list[str] = []
         columns: list[str] = []
-        for method in results.methods:
+        for method in prominent(results, task, len(results.methods)):
             cells = results.good(method, task)
             pairs = [name.partition(":")[2].split(">") for name in cells[0].scores if ">" in name] if cells else []
-            if pairs:
+            if pairs and len(found) < MOST:
                 rows, columns = (list(dict.fromkeys(names)) for names in zip(*pairs, strict=True))
                 values = [[score["value"] for name, score in cell.scores.items() if ">" in name] for cell in cells]
                 found[method] = np.mean(values, axis=0).reshape(len(rows), len(columns))
@@ -158,7 +147,10 @@ def _matrices(name: str, caption: str, found: dict[str, np.ndarray], rows: list[
             colour = "white" if matrix[i, j] < 0.6 else "black"
             ax.text(j, i, f"{100 * matrix[i, j]:.0f}", ha="center", va="center", fontsize=5, color=colour)
         ax.set_xticks(range(len(columns)), columns, rotation=90, fontsize=6)
-        ax.set_yticks(range(len(rows)), rows if ax in axes[:: layout.across] else [], fontsize=6)
+        if ax in axes[:: layout.across]:
+            ax.set_yticks(range(len(rows)), rows, fontsize=6)
+        else:
+            ax.set_yticks([])
         ax.set_title(method.replace("[", "\n[", 1), fontsize=6)
     return Sketch(name, caption, figure)
 

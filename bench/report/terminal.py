@@ -16,6 +16,13 @@ VERDICTS = {"holds": "bold green", "fails": "bold red", "inconclusive": "bold ye
 COLUMN = 18  # characters a column needs at least
 
 
+def print_results(console: Console, results: Results, overview: list[Table]) -> None:
+    """Print the result tables and what went wrong."""
+    for table in overview:
+        print_table(console, table)
+    print_failures(console, results)
+
+
 def print_table(console: Console, table: Table) -> None:
     """Print the table, in as many parts one below the other as the terminal's width needs."""
     head, rows = heading(table), body(table)
