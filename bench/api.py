@@ -285,7 +285,8 @@ class Task:
     domain: ClassVar[Domain] = "face"
     target: ClassVar[str] = ""  # the label (or map) the task predicts; "" where there is no single one
     dense: ClassVar[bool] = False  # needs `Encoder.pyramid`
-    evaluation_only: ClassVar[tuple[str, ...]] = ()  # settings that `training_target` does not depend on
+    evaluation_only: ClassVar[tuple[str, ...]] = ()  # settings ("recipe"), or values of settings ("protocol=knn"), that
+    # make no difference to `training_target`: tasks that differ in them alone share one supervised training
     dataset: str
 
     def training_target(self, data: DataSet) -> Target:

@@ -148,7 +148,7 @@ class _Facts:
         """Of the labels a supervised method is fitted on: tasks that differ only in their evaluation share it."""
         entry = self._settings.registry.entry("task", task.name)
         ignored = entry.info.facts.get("evaluation_only", ())
-        settings = [(key, value) for key, value in task.settings if key not in ignored]
+        settings = [(k, v) for k, v in task.settings if k not in ignored and f"{k}={v}" not in ignored]
         return digest([entry.module, entry.cls, settings, self.data_digest(dataset)])
 
     def _files_digest(self, dataset: Spec) -> str:

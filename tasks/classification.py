@@ -20,7 +20,10 @@ class Classification(Task):
     distance.
     """
 
-    evaluation_only: ClassVar[tuple[str, ...]] = ("recipe",)
+    evaluation_only: ClassVar[tuple[str, ...]] = (
+        "recipe",
+        *("protocol=linear", "protocol=clustering", "protocol=knn", "protocol=few_label"),
+    )
 
     dataset: str = "synfaces"
     protocol: Literal["linear", "clustering", "knn", "few_label", "verification"] = "linear"

@@ -184,3 +184,16 @@ def test_other_weights_under_the_same_name_make_records_stale(tmp_path):
     assert cell("pixels").source == cell("pixels").source
     weights.unlink()
     assert cell(f"timm[weights={weights}]").key == a.key  # the method itself says what is missing
+
+
+def test_protocols_that_train_on_the_same_labels_share_one_supervised_training(tmp_path):
+    from bench.config import load_profile
+    from bench.plan import Settings, make_cells
+    from bench.registry import Registry
+
+    registry = Registry()
+    settings = Settings(registry, load_profile("smoke", (), registry), tmp_path, tmp_path, None)
+    tasks = [f"identity[protocol={p}]" for p in ("linear", "clustering", "knn", "few_label", "verification")]
+    artefacts = [cell.artefact for cell in make_cells(["supervised"], tasks, (0,), settings)]
+    assert len(set(artefacts[:4])) == 1
+    assert artefacts[4] != artefacts[0], "verification trains on other people"
