@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bench.api import BadInput, Place
 from bench.data.synthetic import faces_draw as draw
 from bench.data.synthetic import synfaces
-from bench.data.synthetic.faces_mesh import HEAD, coordinates, faces, head_vertices, parts
+from bench.data.synthetic.faces_mesh import HEAD, closed, coordinates, faces, head_vertices, parts
 from bench.data.synthetic.faces_paint import ID, MASK_CLASSES, painter
 from bench.data.synthetic.scene import place, project, render
 from bench.data.synthetic.store import content_fingerprint
@@ -84,7 +84,8 @@ def test_shading_is_ambient_plus_diffuse_times_cosine(seed):
     cosine = np.einsum("bhwc,bc->bhw", out["normals"].astype(np.float32), light[:, 2:]).clip(0)
     wanted = light[:, 0, None, None] + light[:, 1, None, None] * cosine
     off = np.abs(wanted - out["shading"])[eroded(out["foreground"])]
-    assert np.quantile(off, 0.9) < 0.02  # sub-pixels with differing normals make the rest
+    assert np.median(off) < 0.01  # where sub-pixels see differing normals, as in curls, the mean shading is another
+    assert np.quantile(off, 0.9) < 0.06
 
 
 @settings(max_examples=5, deadline=None)
@@ -131,6 +132,17 @@ def test_mirrored_scene_is_the_mirrored_image(seed):
         assert (off > tolerance).mean() < 0.002, name  # rounding decides a few sub-pixels on edges
     turned = mirrored["normals"][:, :, ::-1].astype(float) * [-1, 1, 1]
     assert (np.abs(plain["normals"] - turned) > 0.02).mean() < 0.002
+
+
+def test_leaving_out_the_far_side_of_the_head_changes_nothing():
+    table = scenes(6, 8)
+    table["yaw"] = np.linspace(-65, 65, 8)
+    factors = {name: torch.as_tensor(column, dtype=torch.float32) for name, column in table.items()}
+    heads = (head_vertices(factors) + torch.tensor([0, synfaces.LIFT, 0])) * synfaces.SCALE
+    vertices, light = place(heads, torch.as_tensor(draw.view_of(table))), torch.as_tensor(draw.light_of(table))
+    scene = (vertices, faces(), painter(factors), torch.zeros(0, dtype=torch.uint8), light, torch.zeros(8, 32, 32, 3))
+    whole, culled = render(*scene, 32), render(*scene, 32, closed=closed())
+    assert all(np.array_equal(whole[name], culled[name]) for name in whole)
 
 
 def test_light_comes_from_where_the_label_says():

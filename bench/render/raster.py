@@ -37,13 +37,21 @@ class Fragments:
         return self.face >= 0
 
 
-def rasterize(vertices: Tensor, faces: Tensor, height: int, width: int, rasterizer: Rasterizer = "auto") -> Fragments:
+def rasterize(
+    vertices: Tensor,
+    faces: Tensor,
+    height: int,
+    width: int,
+    rasterizer: Rasterizer = "auto",
+    drawn: Tensor | None = None,
+) -> Fragments:
     """Depth-buffer a batch of meshes that share their faces.
 
     `vertices`: (B, V, 3) float32 in screen space: x to the right and y down in pixels, pixel centres at the integers;
     z > 0 the depth. `faces`: (F, 3) int64. The nearest face wins, ties go to the lowest face number; faces are
     two-sided; those reaching behind the camera (z <= 0) or with non-finite corners are left out. "auto" takes PyTorch3D
-    on a GPU where it is installed, else the candidate list. Raises `Unavailable` if PyTorch3D is asked for and missing.
+    on a GPU where it is installed, else the candidate list. `drawn`: (B, F) bool, the faces that the caller does not
+    know to be hidden; the candidate list skips the others. Raises `Unavailable` if PyTorch3D is asked for and missing.
     """
     if vertices.dim() != 3 or vertices.shape[-1] != 3 or faces.dim() != 2 or faces.shape[-1] != 3:
         shapes = f"{tuple(vertices.shape)} and {tuple(faces.shape)}"
@@ -52,7 +60,7 @@ def rasterize(vertices: Tensor, faces: Tensor, height: int, width: int, rasteriz
         rasterizer = "pytorch3d" if vertices.is_cuda and importlib.util.find_spec("pytorch3d") else "candidates"
     if rasterizer == "pytorch3d":
         return _rasterize_pytorch3d(vertices, faces, height, width)
-    face = _nearest_faces(vertices.detach(), faces, height, width)
+    face = _nearest_faces(vertices.detach(), faces, height, width, drawn)
     barycentric, depth = _differentiable_fragments(vertices, faces, face)
     return Fragments(face, barycentric, depth)
 
@@ -60,7 +68,7 @@ def rasterize(vertices: Tensor, faces: Tensor, height: int, width: int, rasteriz
 # ------------------------------------------------------------------------------------------------------ candidate list
 
 
-def _nearest_faces(vertices: Tensor, faces: Tensor, height: int, width: int) -> Tensor:
+def _nearest_faces(vertices: Tensor, faces: Tensor, height: int, width: int, drawn: Tensor | None) -> Tensor:
     """(B, H, W) int64: the nearest face at every pixel centre, -1 where there is none."""
     batch, count = vertices.shape[0], faces.shape[0]
     # (9, B*F): the coordinates x0 x1 x2 y0 y1 y2 z0 z1 z2 of every face of every item.
@@ -69,6 +77,8 @@ def _nearest_faces(vertices: Tensor, faces: Tensor, height: int, width: int) -> 
     first, rows = _pixels_between(corners[3:6].amin(0), corners[3:6].amax(0), height)
     _, columns = _pixels_between(corners[:3].amin(0), corners[:3].amax(0), width)
     usable = (columns > 0) & (corners[6:].amin(0) > 0) & corners.sum(0).isfinite()
+    if drawn is not None:
+        usable &= drawn.flatten()
     listed = torch.where(usable, rows, 0).nonzero().squeeze(1)
 
     # The nearest face of a pixel as one integer: depth bits above, face number below. Depths are positive, so their

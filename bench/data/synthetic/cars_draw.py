@@ -16,7 +16,7 @@ LIGHT_ANGLE = 35.0  # between the light and the camera's axis: uniform up to thi
 LIGHT_STEPS = ((35.0, 45.0), (45.0, 55.0), (55.0, 65.0), (65.0, 75.0), (75.0, 85.0))
 YAW, ROLL = 60.0, 3.0  # uniform within +- these
 YAW_STEPS = ((60.0, 72.0), (72.0, 84.0), (84.0, 96.0), (96.0, 108.0), (108.0, 120.0))
-ELEVATION = (5.0, 30.0)
+ELEVATION = (8.0, 30.0)
 AMBIENT, DIFFUSE = (0.1, 0.25), (0.6, 0.75)  # uniform; their sum stays <= 1, so no pixel is clipped
 SHIFT = (0.005, 0.005, 0.012)  # translations, uniform within +- these; the picture is 0.175 wide at depth 1
 

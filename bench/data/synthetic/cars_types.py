@@ -59,7 +59,7 @@ ALBEDO = tuple(f"{part}_{channel}" for part in ALBEDO_PARTS for channel in "rgb"
 _PAINTS = (
     (0.20, (0.0, 1.0), (0.0, 0.06), (0.72, 0.95)),  # white and light silver
     (0.14, (0.5, 0.7), (0.0, 0.12), (0.4, 0.65)),  # silver and grey
-    (0.14, (0.5, 0.7), (0.0, 0.25), (0.1, 0.22)),  # black
+    (0.14, (0.5, 0.7), (0.0, 0.25), (0.12, 0.25)),  # black
     (0.15, (0.97, 1.02), (0.65, 0.9), (0.45, 0.8)),  # red
     (0.15, (0.55, 0.66), (0.4, 0.9), (0.3, 0.75)),  # blue
     (0.09, (0.25, 0.47), (0.3, 0.7), (0.25, 0.6)),  # green
@@ -98,7 +98,7 @@ def _draw_albedo(rng: np.random.Generator) -> np.ndarray:
     dark = np.full(3, rng.uniform(0.06, 0.16))
     metal = np.full(3, rng.uniform(0.5, 0.85))
     glass = rng.uniform(0.12, 0.3) * np.array([0.85, 1.0, rng.uniform(1.05, 1.3)])
-    interior = np.array(colorsys.hsv_to_rgb(rng.uniform(0.0, 0.12), rng.uniform(0.2, 0.7), rng.uniform(0.4, 0.75)))
+    interior = np.array(colorsys.hsv_to_rgb(rng.uniform(0.0, 0.12), rng.uniform(0.2, 0.7), rng.uniform(0.55, 0.85)))
     plate = np.array([0.9, 0.88, 0.82]) if rng.random() < 0.7 else np.array([0.9, 0.75, 0.25])
     roof = _draw_paint(rng) if rng.random() < 0.12 else paint
     bumper = dark * 2 if rng.random() < 0.25 else paint * 0.95

@@ -29,10 +29,10 @@ ALBEDO_COLUMNS = tuple(f"{n}_{c}" for n in COLOURS for c in "rgb") + tuple(n for
 EMOTIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")  # RAF-DB's names and order
 PROTOTYPES: dict[str, dict[str, float]] = {  # action units of the basic emotions at full intensity (EMFACS)
     "surprise": {"inner_brow": 1, "outer_brow": 1, "lid_raise": 0.9, "lips_part": 0.8, "jaw_drop": 1},
-    "fear": {"inner_brow": 1, "outer_brow": 0.25, "brow_lower": 0.5, "lid_raise": 1, "lip_stretch": 1, "lips_part": 0.7,
+    "fear": {"inner_brow": 1, "outer_brow": 0.4, "brow_lower": 0.3, "lid_raise": 1, "lip_stretch": 1, "lips_part": 0.7,
              "jaw_drop": 0.2},
     "disgust": {"brow_lower": 0.5, "nose_wrinkle": 1, "lip_raise": 1, "cheek_raise": 0.5, "lid_tight": 0.6,
-                "corner_drop": 0.4, "lips_part": 0.35},
+                "corner_drop": 0.4, "lips_part": 0.15},
     "happiness": {"cheek_raise": 0.8, "corner_pull": 1, "lips_part": 0.6, "lid_tight": 0.2},
     "sadness": {"inner_brow": 1, "brow_lower": 0.35, "corner_drop": 1, "chin_raise": 0.6, "lid_tight": 0.3},
     "anger": {"brow_lower": 1, "lid_raise": 0.5, "lid_tight": 0.5, "lip_press": 1, "chin_raise": 0.4},
@@ -46,7 +46,7 @@ YAW, PITCH, ROLL = 15.0, 6.0, 4.0  # uniform within +- these
 YAW_STEPS = ((15.0, 25.0), (25.0, 35.0), (35.0, 45.0), (45.0, 55.0), (55.0, 65.0))
 AMBIENT, DIFFUSE = (0.25, 0.4), (0.5, 0.6)  # uniform; their sum stays <= 1, so no pixel is clipped
 SHIFT = 0.003  # translations x and y, uniform within +- this (the picture is 0.175 wide); z within +- four times this
-LEAST_INTENSITY = 0.6  # of an emotion; uniform from here to 1
+LEAST_INTENSITY = 0.7  # of an emotion; uniform from here to 1
 
 SKIN = np.array([[0.93, 0.76, 0.66], [0.85, 0.64, 0.50], [0.70, 0.49, 0.36], [0.52, 0.34, 0.24], [0.36, 0.23, 0.17]])
 HAIR = {
@@ -182,7 +182,7 @@ def _draw_outfit(table: Table, rng: np.random.Generator) -> None:
         return (rng.random(count) < share).astype(float)
 
     table["glasses"] = happens(np.where(table["likes_glasses"], 0.65, 0.06))
-    table["sunglasses"] = table["glasses"] * happens(0.12)
+    table["sunglasses"] = table["glasses"] * happens(0.1)
     table["glasses_shape"] = rng.uniform(2, 4, count)  # exponent of the rim's superellipse: round to square
     table["frame"] = rng.uniform(0.03, 0.35, (count, 1)) * rng.uniform(0.6, 1.4, (count, 3))
     table["hat"] = happens(0.2)

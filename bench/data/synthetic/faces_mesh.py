@@ -98,6 +98,12 @@ def coordinates() -> Tensor:
     return torch.cat(places)
 
 
+@cache
+def closed() -> Tensor:
+    """(F,) bool: triangles of the head, a closed body wound with its normals outwards: its inside is never seen."""
+    return face_kinds() == HEAD
+
+
 def head_vertices(factors: Factors) -> Tensor:
     """(B, V, 3): all parts in head units."""
     f = {name: value[:, None] for name, value in factors.items() if value.dim() == 1}

@@ -28,7 +28,7 @@ def hair_end(f: Factors, longitude: Tensor) -> Tensor:
 
 
 def hair(f: Factors, row: Tensor, longitude: Tensor) -> Tensor:
-    """A shell over the skull from crown to `hair_end`; the bald have theirs inside the skull."""
+    """A shell over the skull from crown to `hair_end`; the bald wear none."""
     end = hair_end(f, longitude)
     place = -math.pi / 2 + row * (end + math.pi / 2)
     on_skull, below = place.clamp(max=0.0), place.clamp(min=0)
@@ -40,14 +40,13 @@ def hair(f: Factors, row: Tensor, longitude: Tensor) -> Tensor:
     hanging = step(end, 0.1, 0.5)
     tuck = 1 - (1 - hanging) * step(row, 0.84, 1.0)
     thick = (thick * top * part + curl) * tuck - 0.03 * (1 - tuck)
-    thick = torch.where((f["bald"] > 0.5), -0.08, thick)
     thick = torch.where((f["hat"] > 0.5) & (thick > 0.05), 0.05 + (thick - 0.05) * step(place, -0.6, -0.2), thick)
     flat = torch.cos(on_skull)
     direction = torch.stack((flat * torch.sin(longitude), torch.sin(on_skull), -flat * torch.cos(longitude)), -1)
     hair = point + thick[..., None] * direction
-    drop = torch.where(f["bald"] > 0.5, 0.0, below)
-    narrow = 1 - 0.12 * step(drop, 0.5, 1.3)
-    return torch.stack((hair[..., 0] * narrow, hair[..., 1] + drop, hair[..., 2] + 0.05 * drop), -1)
+    narrow = 1 - 0.12 * step(below, 0.5, 1.3)
+    hanging_down = torch.stack((hair[..., 0] * narrow, hair[..., 1] + below, hair[..., 2] + 0.05 * below), -1)
+    return _worn(hanging_down, 1 - f["bald"])
 
 
 def hat(f: Factors, row: Tensor, longitude: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,24 +23,37 @@ import numpy as np
 import torch
 
 from bench.api import Place, Source
+from bench.data import splits
 from bench.data.cache import cached_folder
-from bench.render import raster
+from bench.render import camera, raster
 
 RenderRows = Callable[[np.ndarray], dict[str, np.ndarray]]
 """Rows (n,) of the data set -> arrays by name, n rows each: "images" and the maps."""
 
 CHUNK_PIXELS = 16 * 64 * 64
+PREFIX = {"synfaces": "faces", "syncars": "cars"}  # of the modules that belong to each source
 THREADS = 4  # each needs about 200 MB
 MANIFEST = "manifest.json"
 
 
-def source_fingerprint(source: Source, image_size: int, files: list[Path]) -> str:
-    """A short hash of the settings, the image size and the text of the generator's `files` and the shared renderer."""
+def source_fingerprint(source: Source, image_size: int) -> str:
+    """A short hash of the settings, the image size and the text of the generator: all that decides pixels and splits.
+
+    The generator is the source's own module, those next to it that share its prefix (`PREFIX`), and what both share.
+    """
     settings: dict[str, Any] = {**asdict(source), "image_size": image_size}  # type: ignore[call-overload]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for file in [*sorted(files), Path(__file__), Path(__file__).with_name("scene.py"), Path(str(raster.__file__))]:
+    for file in generator_files(source):
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:16]
+
+
+def generator_files(source: Source) -> list[Path]:
+    """The modules whose text decides what `source` renders."""
+    here, own = Path(__file__).parent, Path(str(sys.modules[type(source).__module__].__file__))
+    shared = [Path(__file__), here / "scene.py", here / "shifts.py"]
+    shared += [Path(str(module.__file__)) for module in (camera, raster, splits)]
+    return [own, *sorted(here.glob(f"{PREFIX[own.stem]}_*.py")), *shared]
 
 
 def rendered(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -21,10 +20,9 @@ from bench.data.synthetic.scene import render
 from bench.data.synthetic.shifts import add_shifts
 from bench.data.synthetic.store import rendered, source_fingerprint
 
-SCALE = 0.031  # camera units a metre; the picture is 0.175 wide at depth 1
+SCALE = 0.033  # camera units a metre; the picture is 0.175 wide at depth 1
 NOISE = 0.012  # standard deviation of the sensor noise
 MAPS = ("mask", "depth", "normals", "albedo", "shading", "foreground")
-FILES = ("syncars", "cars_background", "cars_draw", "cars_geometry", "cars_mesh", "cars_parts", "cars_types", "shifts")
 
 
 @dataclass(frozen=True)
@@ -34,15 +32,14 @@ class SynCars(Source):
     domain: ClassVar[Domain] = "car"
     embedded: ClassVar[bool] = True
 
-    cars: int = 640
+    cars: int = 1000
     images_per_car: int = 8
-    ood_per_step: int = 400  # test pictures rendered again at each of the 2 x 5 out-of-distribution steps
+    ood_per_step: int = 300  # test pictures rendered again at each of the 2 x 5 out-of-distribution steps
     seed: int = 0
 
     def fingerprint(self, place: Place) -> str:
         """Changes with the settings, the image size and the generator's source."""
-        here = Path(__file__)
-        return source_fingerprint(self, place.image_size, [here.with_name(f"{name}.py") for name in FILES])
+        return source_fingerprint(self, place.image_size)
 
     def load(self, place: Place) -> DataSet:
         """Render once into the cache (less than a minute at the default size), then map."""

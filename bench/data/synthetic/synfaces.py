@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch.nn import functional as F
 from bench.api import BadInput, DataSet, Domain, Place, Source, Split
 from bench.data.splits import split_between, split_within
 from bench.data.synthetic import faces_draw as draw
-from bench.data.synthetic.faces_mesh import faces, head_vertices
+from bench.data.synthetic.faces_mesh import closed, faces, head_vertices
 from bench.data.synthetic.faces_paint import MASK_CLASSES, painter
 from bench.data.synthetic.scene import place as place_before_camera
 from bench.data.synthetic.scene import render
@@ -25,7 +24,6 @@ SCALE = 0.072  # size of one head unit; the picture is 0.175 wide at depth 1
 LIFT = -0.1  # moves the head up, in head units
 NOISE = 0.012  # standard deviation of the sensor noise
 MAPS = ("mask", "depth", "normals", "albedo", "shading", "foreground")
-FILES = ("synfaces", "faces_draw", "faces_mesh", "faces_paint", "faces_shape", "faces_worn", "shifts")
 
 
 @dataclass(frozen=True)
@@ -35,15 +33,14 @@ class SynFaces(Source):
     domain: ClassVar[Domain] = "face"
     embedded: ClassVar[bool] = True
 
-    people: int = 320
+    people: int = 400
     images_per_person: int = 20
     ood_per_step: int = 200  # test pictures rendered again at each of the 2 x 5 out-of-distribution steps
     seed: int = 0
 
     def fingerprint(self, place: Place) -> str:
         """Changes with the settings, the image size and the generator's source."""
-        here = Path(__file__)
-        return source_fingerprint(self, place.image_size, [here.with_name(f"{name}.py") for name in FILES])
+        return source_fingerprint(self, place.image_size)
 
     def load(self, place: Place) -> DataSet:
         """Render once into the cache (about a minute at the default size), then map."""
@@ -107,7 +104,8 @@ def render_faces(table: draw.Table, image_size: int, seed: int) -> dict[str, np.
     background, noise = _surroundings(table["scene"], image_size, seed)
     light = torch.as_tensor(draw.light_of(table))
     no_parts = torch.zeros(0, dtype=torch.uint8)  # the painter decides
-    return render(vertices, faces(), painter(factors), no_parts, light, background, image_size, noise=noise)
+    paint = painter(factors)
+    return render(vertices, faces(), paint, no_parts, light, background, image_size, noise=noise, closed=closed())
 
 
 def _surroundings(scenes: np.ndarray, size: int, seed: int) -> tuple[Tensor, Tensor]:
