@@ -22,4 +22,5 @@ TASKS = {
     "race": "tasks.label:Label[target=race]",
     "age_group": "tasks.label:Label[target=age_group]",
     "car_model": "tasks.label:CarLabel",
+    "identity_ood_lighting": "tasks.ood_lighting:OodLighting[dataset=extended_yale_b,label=identity]",
 }

@@ -45,8 +45,10 @@ class SceneParameters(Task):
         evaluation = explained(predicted, y_test, y.mean(0), member, list(varied), dependent)
         evaluation.outcomes["example"] = test
         if x.shape[1] <= MOST_FEATURES:
-            weights = np.abs(disentanglement.lasso_weights(x, y, x_val, y_val))
-            evaluation.scores += self._disentanglement(weights, member, disentanglement.mig(x, y), len(y))
+            weights = disentanglement.lasso_weights(x, y, x_val, y_val)
+            told = disentanglement.informativeness(weights, x, y, x_test, y_test)
+            evaluation.scores += self._disentanglement(np.abs(weights), member, disentanglement.mig(x, y), len(y))
+            evaluation.scores.append(Score("dci_informativeness", told, len(test)))
         # what only models with named blocks and stated physics can be asked
         if leakage.has_blocks(encoder, data, run):
             evaluation.scores += leakage.evaluate(encoder, data, train, val, test, dependent, run).scores

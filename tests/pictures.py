@@ -30,7 +30,11 @@ def text(path: Path, content: str) -> Path:
 
 
 def sizes(data: DataSet, target: str) -> list[int]:
-    """How many rows the parts of a split have, in its order."""
+    """How many rows the parts of a split have, in its order; no method may be fitted on what any split tests."""
+    fitted = np.concatenate([data.split("pretrain")[part] for part in ("train", "val")])
+    for name, split in data.splits.items():
+        tested = [rows for part, rows in split.items() if part not in ("train", "val")]
+        assert name == "pretrain" or not np.isin(fitted, np.concatenate(tested)).any(), name
     return [len(rows) for rows in data.split(target).values()]
 
 

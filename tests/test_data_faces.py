@@ -268,7 +268,7 @@ def test_extended_yale_b(tmp_path):
         **{f"step_{number}": 3 for number in range(1, 5)},
     }
     pretrain = np.concatenate(list(data.split("pretrain").values()))
-    assert set(data.labels["subset"][pretrain]) == {0}
+    assert set(data.labels["subset"][pretrain]) == {0} and sizes(data, "identity") == [15, 6, 12]
     row = values(data).index(4)
     assert (data.labels["azimuth"][row], data.labels["elevation"][row]) == (110, -20)
     assert [note.split(" left out")[0] for note in data.notes] == [

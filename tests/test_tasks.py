@@ -5,11 +5,13 @@ import planted
 import pytest
 
 from bench.api import BadInput, Evaluation, Score
+from bench.registry import Registry
 from tasks.car_classification import CarClassification
 from tasks.classification import Classification
 from tasks.emotion import Emotion
 from tasks.face_attributes import FaceAttributes
 from tasks.identity import Identity
+from tasks.label import CarLabel, Label
 
 N = 1200
 CASES = [
@@ -17,6 +19,8 @@ CASES = [
     *(Emotion(protocol=p) for p in ("linear", "clustering", "knn", "few_label")),
     *(Identity(protocol=p) for p in ("linear", "clustering", "knn", "few_label", "verification")),
     *(CarClassification(protocol=p) for p in ("linear", "clustering", "knn", "few_label")),
+    *(Label(protocol=p) for p in ("linear", "verification")),
+    *(CarLabel(protocol=p) for p in ("linear", "clustering")),
 ]
 
 
@@ -36,6 +40,13 @@ def main_score(evaluation: Evaluation) -> Score:
 
 NAMES = [f"{type(task).__name__}-{task.protocol}" for task in CASES]
 LEARNT = [task for task in CASES if task.protocol in ("linear", "knn", "few_label")]
+
+
+def test_every_registered_classification_is_among_the_cases():
+    registry = Registry()
+    tasks = [registry.make("task", name, registry.parse("task", name, {}).values) for name in registry.names("task")]
+    registered = {(type(task), task.protocol) for task in tasks if isinstance(task, Classification)}
+    assert registered <= {(type(task), task.protocol) for task in CASES}
 
 
 @pytest.mark.parametrize("task", CASES, ids=NAMES)

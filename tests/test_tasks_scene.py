@@ -5,12 +5,23 @@ import planted
 import pytest
 
 from bench.api import BadInput
-from tasks.ood_lighting import OodLighting
+from bench.registry import Registry
+from tasks.ood_lighting import CarOodLighting, OodLighting
 from tasks.ood_viewpoint import CarOodViewpoint, OodViewpoint
 from tasks.protocols import disentanglement, regression
-from tasks.scene_parameters import SceneParameters
+from tasks.robustness import Robustness
+from tasks.scene_parameters import CarSceneParameters, SceneParameters
 
 N = 900
+SCENES = [SceneParameters(), CarSceneParameters()]
+ROBUSTNESS = [OodLighting(label="emotion"), OodViewpoint(label="emotion"), CarOodLighting(), CarOodViewpoint()]
+
+
+def test_every_registered_task_of_these_kinds_is_among_the_cases():
+    registry = Registry()
+    tasks = [registry.make("task", name, registry.parse("task", name, {}).values) for name in registry.names("task")]
+    kinds = {type(task) for task in tasks if isinstance(task, (SceneParameters, Robustness))}
+    assert kinds == {type(task) for task in SCENES + ROBUSTNESS}
 
 
 def scene():
@@ -20,21 +31,43 @@ def scene():
     return planted.data_set({"shape": codes[:, :2].astype(np.float32), "light": light.astype(np.float32)}, codes)
 
 
-def test_planted_factors_are_read_and_found_disentangled(tmp_path):
-    scores = {s.name: s for s in SceneParameters().evaluate(planted.Planted(5), scene(), planted.run(tmp_path)).scores}
+@pytest.mark.parametrize("task", SCENES)
+def test_planted_factors_are_read_and_found_disentangled(task, tmp_path):
+    scores = {s.name: s for s in task.evaluate(planted.Planted(5), scene(), planted.run(tmp_path)).scores}
     for name in ("r2", "r2:shape", "r2:light"):
         assert scores[name].value == pytest.approx(1, abs=1e-3)
     assert scores["r2"].main
     assert scores["dci_disentanglement"].value > 0.95 and scores["dci_completeness"].value > 0.95
+    assert scores["dci_informativeness"].value > 0.99
     assert scores["mig"].value > 0.75  # chance agreement of 20 bins keeps it below 1 for so few examples
 
 
-def test_noise_tells_nothing_of_the_scene(tmp_path):
-    evaluation = SceneParameters().evaluate(planted.Noise(), scene(), planted.run(tmp_path))
+@pytest.mark.parametrize("task", SCENES)
+def test_noise_tells_nothing_of_the_scene(task, tmp_path):
+    evaluation = task.evaluate(planted.Noise(), scene(), planted.run(tmp_path))
     main = evaluation.scores[0]
     assert main.low <= main.chance <= main.high
     assert main.value == pytest.approx(evaluation.outcomes["main"].mean())
-    assert {s.name: s.value for s in evaluation.scores}["mig"] < 0.05
+    scores = {s.name: s.value for s in evaluation.scores}
+    assert scores["mig"] < 0.05 and scores["dci_informativeness"] < 0.05
+
+
+def test_what_only_test_scenes_show_is_of_no_use(tmp_path):
+    """Were the test part used to fit anything, a feature that shows the factors there alone would be believed."""
+    data = scene()
+    hidden = np.concatenate([data.split("scene_parameters")[part] for part in ("train", "val")])
+    data.images[hidden] = planted.painted(np.empty((N, 0)), seed=5)[hidden]
+    scores = {s.name: s for s in SceneParameters().evaluate(planted.Planted(5), data, planted.run(tmp_path)).scores}
+    assert scores["r2"].value < 0.1 and scores["dci_informativeness"].value < 0.1
+
+
+def test_informativeness_by_hand():
+    x = np.array([[-1.0], [1.0], [-1.0], [1.0]])
+    y = np.hstack([3 * x, -x])
+    weights = np.array([[1.0, 0.0]])  # the first factor is the feature, the second is not read at all
+    assert disentanglement.informativeness(weights, x, y, x[:2], y[:2]) == pytest.approx((1 + 0) / 2)
+    half = np.array([[0.5, -1.0]])  # predicts half of the first factor: a quarter of its variance is left
+    assert disentanglement.informativeness(half, x, y, x[:2], y[:2]) == pytest.approx((0.75 + 1) / 2)
 
 
 def test_ridge_equals_scikit_learn(tmp_path):
@@ -98,7 +131,7 @@ def stepped(target: str, label: str, domain: str = "face"):
     return planted.data_set({label: labels}, codes, splits=splits, domain=domain), labels, codes, steps
 
 
-@pytest.mark.parametrize("task", [OodLighting(label="emotion"), OodViewpoint(label="emotion"), CarOodViewpoint()])
+@pytest.mark.parametrize("task", ROBUSTNESS)
 def test_robustness_curve_is_the_accuracy_at_each_step(task, tmp_path):
     data, labels, codes, steps = stepped(task.target, task.label)
     evaluation = task.evaluate(planted.Planted(3), data, planted.run(tmp_path))
@@ -114,9 +147,10 @@ def test_robustness_curve_is_the_accuracy_at_each_step(task, tmp_path):
     assert not directions["drop@1"] and directions["area"]
 
 
-def test_noise_is_at_chance_in_and_out_of_range(tmp_path):
-    data, *_ = stepped("ood_lighting", "emotion")
-    for score in OodLighting(label="emotion").evaluate(planted.Noise(), data, planted.run(tmp_path)).scores:
+@pytest.mark.parametrize("task", ROBUSTNESS)
+def test_noise_is_at_chance_in_and_out_of_range(task, tmp_path):
+    data, *_ = stepped(task.target, task.label)
+    for score in task.evaluate(planted.Noise(), data, planted.run(tmp_path)).scores:
         assert score.low <= score.chance <= score.high
 
 

@@ -68,6 +68,14 @@ def test_noise_maps_give_chance(tmp_path):
     assert evaluation.outcomes["main"].mean() == pytest.approx(evaluation.scores[0].value)
 
 
+def test_masks_that_only_test_images_show_are_of_no_use(tmp_path):
+    data = masked_data()
+    hidden = np.concatenate([data.split("mask")[part] for part in ("train", "val")])
+    data.images[hidden, :, :, 1:] = np.random.default_rng(1).integers(0, 256, (len(hidden), SIZE, SIZE, 2))
+    scores = FaceSegmentation(steps=100).evaluate(Maps([1, 2]), data, planted.run(tmp_path)).scores
+    assert scores[0].value < 0.5  # planted where they are learnt, they give 1
+
+
 def test_only_fine_tuning_changes_the_network_and_never_the_encoder_it_was_given(tmp_path):
     encoder = Maps([1, 2])
     for model in ("unet_frozen", "unet_fine_tuned"):

@@ -113,8 +113,10 @@ class Photos(Source):
             raise Unavailable(
                 f"{self.folder} needs files ({self.homepage}): put them into DIR/{self.folder}, pass --data-root DIR"
             )
+        if not place.data_root.is_dir():
+            raise Unavailable(f"{self.folder} not found: there is no folder {place.data_root} (--data-root)")
         wanted = {_plain(name) for name in (self.folder, *self.folders)}
-        beneath = sorted(place.data_root.iterdir()) if place.data_root.is_dir() else []
+        beneath = sorted(place.data_root.iterdir())
         for outer in [*(path for path in beneath if path.is_dir() and _plain(path.name) in wanted), place.data_root]:
             for root in (outer / self.inner, outer) if self.inner else (outer,):
                 if any(next(root.glob(marker), None) is not None for marker in self.markers):

@@ -62,15 +62,17 @@ class ExtendedYaleB(Photos):
     def splits(self, listing: Listing) -> dict[str, Split]:
         """Target "ood_lighting": train, val and test in subset 1, as usual, then step_1 to step_4: subsets 2 to 5.
 
-        Target "identity": 50 : 10 : 40 of each person's pictures over all lights. Methods are fitted on train and val
-        of "ood_lighting", so that they have seen no other light either.
+        Target "identity": the same of subset 1, and 50 : 10 : 40 of each person's pictures under the other lights.
+        Methods are fitted on train and val of "ood_lighting": they have seen no other light and no test picture either.
         """
         identity, subset = listing.labels["identity"], listing.labels["subset"]
         frontal = np.flatnonzero(subset == 0)
         within = split_within(identity[frontal], self.seed, val=0.15, test=0.3)
         ood = {part: frontal[rows] for part, rows in within.items()}
         steps = {f"step_{number}": np.flatnonzero(subset == number) for number in range(1, 5)}
-        every_light = split_within(identity, self.seed, val=0.1, test=0.4)
+        others = np.flatnonzero(subset > 0)
+        rest = split_within(identity[others], self.seed, val=0.1, test=0.4)
+        every_light = {part: np.sort(np.concatenate([ood[part], others[rows]])) for part, rows in rest.items()}
         return {
             "default": every_light,
             "identity": every_light,

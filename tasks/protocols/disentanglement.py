@@ -43,6 +43,18 @@ def lasso_weights(x: np.ndarray, y: np.ndarray, x_val: np.ndarray, y_val: np.nda
     return np.stack(weights, axis=1)
 
 
+def informativeness(weights: np.ndarray, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> float:
+    """R^2 of the `lasso_weights` (D, F) of (x, y) on the test part, out of sample, mean over factors; never below 0.
+
+    DCI's third number, as a share explained in place of an error, so that more is better as with the other two.
+    """
+    x_test, y_test = (
+        standardise(part[:LASSO_EXAMPLES], test)[1].astype(np.float64) for part, test in ((x, x_test), (y, y_test))
+    )
+    errors = ((x_test @ weights - y_test) ** 2).mean(0) / (y_test**2).mean(0)
+    return float(np.maximum(1 - errors, 0).mean())
+
+
 def dci(importance: np.ndarray) -> tuple[float, float]:
     """(disentanglement, completeness) in [0, 1] of an importance matrix (D features, F factors), entries >= 0.
 
