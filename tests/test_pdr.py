@@ -12,7 +12,7 @@ from training import Killed, build, fitted, pretraining
 
 from bench.api import BadInput, Images, Unavailable
 from bench.run import NotFinite, Run
-from methods.pdr import loocc
+from methods.pdr import cycle, loocc
 from methods.pdr.encoder import load_published, parse_blocks
 from methods.pdr.losses import photometric, smoothness, structure
 from methods.pdr.method import PDR
@@ -116,20 +116,24 @@ class TestModel:
         rendering = model.render_both(Factors(depth, torch.zeros(1, 3, SIZE, SIZE), light, view))
         torch.testing.assert_close(*rendering.image.chunk(2), atol=1e-5, rtol=0)
 
-    def test_the_hill_is_convex_towards_the_camera_and_the_learned_part_fades_in(self):
+    def test_the_dome_is_convex_towards_the_camera_and_the_learned_part_fades_in(self):
         model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)
         raw = torch.randn(1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
         model.blend.fill_(0)
-        hill = model.canonical_depth(raw)
-        assert hill[0, SIZE // 2, SIZE // 2] == hill.min() < hill[0, 0, 0]
-        torch.testing.assert_close(hill, hill.flip(2))
+        dome = model.canonical_depth(raw)
+        assert dome[0, SIZE // 2 - 1, SIZE // 2 - 1] <= dome.min() + 1e-4 < dome[0, 0, 0]
+        torch.testing.assert_close(dome, dome.flip(2))
         albedo = torch.rand(1, 3, SIZE, SIZE)
         torch.testing.assert_close(model.canonical_albedo(albedo), model.canonical_albedo(albedo).flip(3))
         model.blend.fill_(1)
-        assert not torch.allclose(model.canonical_depth(raw), hill)
+        assert not torch.allclose(model.canonical_depth(raw), dome)
         assert torch.equal(model.canonical_albedo(albedo), albedo)
         shares = [learned_share(step, 100, 0.3, 0.6) for step in (0, 29, 44, 59, 99)]
         assert shares == pytest.approx([0, 0, 0.5, 1, 1])
+        number = torch.ones(1, 6)
+        assert (model.scaled_view(number)[0, 3:5] > 0).all()
+        model.blend.fill_(0)
+        assert (model.scaled_view(number)[0, 3:] == 0).all()
         assert learned_share(0, 1, 0.3, 0.6) == learned_share(0, 9, 0.0, 0.0) == 1  # too short, and no curriculum
 
 
@@ -216,6 +220,67 @@ class TestLoocc:
         assert loocc.draw_change("light") == "light"
 
 
+class TestTemplate:
+    def test_is_shared_by_all_images_and_its_relief_is_the_domes(self):
+        model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, detail=8, bump=1.0, template=True)
+        plain = model.canonical_depth(torch.zeros(2, SIZE, SIZE))
+        dome = torch.nn.functional.interpolate(model.relief[None, None], 8, mode="area")[0, 0]
+        model.template.data.copy_(dome)  # deeper relief of the same shape: not the images' to say
+        deeper = model.canonical_depth(torch.zeros(2, SIZE, SIZE))
+        assert (deeper - plain).abs().mean() < 0.25 * (plain - plain.mean()).abs().mean()
+        model.template.data.zero_()[6, 4] = -1  # a nose
+        nose = model.canonical_depth(torch.zeros(2, SIZE, SIZE))
+        assert (plain - nose).max() > 0.02
+        assert torch.equal(nose[0], nose[1])
+
+    def test_learns_faster_than_the_networks_and_is_not_pulled_back(self):
+        method = small(template=5.0, lr=1e-3)
+        networks, template = method.optimiser(build(method, SIZE).model).param_groups
+        assert (networks["lr"], template["lr"], template["weight_decay"]) == (1e-3, 5e-3, 0)
+        assert len(template["params"]) == 1
+        assert build(small(template=0.0), SIZE).model.template is None
+
+
+class TestCycle:
+    def scene(self, x):
+        model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)
+        light, view = torch.tensor([[0.3, 0.5, 0.3, 0.1, 0.95]] * 4), torch.tensor([[0.05, 0.2, 0, 0, 0, 0]] * 4)
+        factors = Factors(model.canonical_depth(torch.zeros(4, SIZE, SIZE)), torch.zeros(4, 3, SIZE, SIZE), light, view)
+        return model, factors.detach(), model.render(factors.detach())
+
+    def test_textured_by_itself_an_image_renders_as_itself(self):
+        smooth = torch.nn.functional.interpolate(torch.rand(4, 3, 4, 4), SIZE, mode="bicubic").clamp(0, 1)
+        model, factors, rendering = self.scene(smooth)
+        again = model.render(cycle.textured(model, smooth, factors, rendering))
+        inside = (again.valid & (rendering.shading > 0.1))[:, None, 4:-4, 4:-4]
+        error = (again.image[..., 4:-4, 4:-4] / 2 + 0.5 - smooth[..., 4:-4, 4:-4]).abs() * inside
+        assert error.mean() < 0.02
+
+    def test_nothing_to_learn_when_all_is_read_right(self, x, monkeypatch):
+        model, factors, rendering = self.scene(x)
+        model.blend.fill_(1)
+        drawn = {}
+        for name in ("drawn_view", "drawn_light"):
+            draw = getattr(cycle, name)
+            monkeypatch.setattr(cycle, name, lambda *given, name=name, draw=draw: drawn.setdefault(name, draw(*given)))
+        model.scaled_view = lambda numbers: drawn["drawn_view"] + 0.1  # a constant offset is a convention
+        model.canonical_light = lambda numbers: drawn["drawn_light"]
+        assert cycle.cycle_loss(model, x, factors, rendering) == pytest.approx(0, abs=1e-6)
+        model.scaled_view = lambda numbers: torch.zeros_like(drawn["drawn_view"])
+        assert cycle.cycle_loss(model, x, factors, rendering) > 0.05
+
+    def test_teaches_view_and_light_alone(self, x):
+        model, factors, rendering = self.scene(x)
+        cycle.cycle_loss(model, x, factors, rendering).backward()
+        touched = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None}
+        assert touched == {"netV", "netL"}
+
+    def test_no_translation_is_drawn_while_the_model_knows_of_none(self, x):
+        model, factors, _ = self.scene(x)
+        model.blend.fill_(0)
+        assert (cycle.drawn_view(model, factors.view)[:, 3:] == 0).all()
+
+
 class TestTraining:
     def test_learns(self):
         data = pretraining(32, SIZE)
@@ -241,7 +306,7 @@ class TestTraining:
         assert not torch.equal(before, encoder.model.netD.network_down[0].weight)
 
     def test_split_backward_gives_the_whole_gradient(self, x):
-        method = small(loocc="light", confidence=True)
+        method = small(loocc="light", confidence=True, precision="float32")
         model = build(method, SIZE).model
         weights = method.loss_weights("face")
         optimiser = torch.optim.SGD(model.parameters(), lr=0.0)
@@ -251,10 +316,12 @@ class TestTraining:
         model.zero_grad()
         torch.manual_seed(3)
         factors, features = model.decompose(x)
-        loss = model.losses(model.render_both(factors), factors, x, model.netC(x * 2 - 1), weights, None)["loss"]
+        rendering = model.render_both(factors)
+        loss = model.losses(rendering, factors, x, model.netC(x * 2 - 1), weights, None)["loss"]
         image = loocc.changed_image(model, x, factors, "light", 1.0)
         again = model.features(image, ["depth", "albedo", "view"])
-        (loss + method.loocc_weight * loocc.loocc_loss(features, again, 0.5, True)).backward()
+        loss = loss + method.loocc_weight * loocc.loocc_loss(features, again, 0.5, True)
+        (loss + method.cycle * cycle.cycle_loss(model, x, factors.detach(), rendering.first_half())).backward()
         for name, p in model.named_parameters():
             if p.grad is not None and p.grad.abs().max() > 0:
                 scale = p.grad.abs().max()
@@ -361,7 +428,7 @@ class TestPublishedCheckpoints:
         released = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8)
         torch.save({f"net{k}": getattr(released, f"net{k}").state_dict() for k in "DALV"}, tmp_path / "it.pth")
         encoder, run = fitted(small(weights=str(tmp_path / "it.pth")), pretraining(4, SIZE))
-        assert (encoder.model.relief == 0).all()  # the released depth networks know of no hill
+        assert (encoder.model.relief == 0).all()  # the released depth networks know of no dome
         assert torch.equal(encoder.model.netV.conv.weight, released.netV.conv.weight)
         assert run.facts["weights"].endswith("it.pth")
 

@@ -48,6 +48,16 @@ def structure(image: Tensor, target: Tensor, mask: Tensor, scales: int = 3) -> T
     return total / scales
 
 
+def variation(albedo: Tensor) -> Tensor:
+    """Mean absolute difference of neighbours in (B, 3, H, W) albedo -1 .. 1.
+
+    Surfaces are mostly of few colours, so what changes gradually is shading (Land and McCann 1971): without this, an
+    albedo network can paint the shading and leave the shape flat.
+    """
+    across, down = albedo[..., 1:] - albedo[..., :-1], albedo[..., 1:, :] - albedo[..., :-1, :]
+    return across.abs().mean() + down.abs().mean()
+
+
 def smoothness(depth: Tensor, span: float) -> Tensor:
     """Mean absolute difference of neighbours in (B, H, W) depths, as a share of the depth range `span`."""
     across, down = depth[:, :, 1:] - depth[:, :, :-1], depth[:, 1:] - depth[:, :-1]

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from bench.api import Domain, Images, Method, Pretraining
 from bench.run import Run
+from methods.common import forward_pass
+from methods.pdr.cycle import cycle_loss
 from methods.pdr.encoder import PDREncoder, load_published, parse_blocks
 from methods.pdr.loocc import changed_image, draw_change, loocc_loss
 from methods.pdr.losses import Perceptual
@@ -33,25 +35,30 @@ class PDR(Method):
     loocc_temperature: float = 0.5
     loocc_normalise: bool = True
     nf: int = 16  # width of the depth, albedo and confidence networks; published: 64
-    nf_pose: int = 32  # width of the light and view networks
+    nf_pose: int = 16  # width of the light and view networks; published: 32
     zdim: int = 256
     unet: bool = False  # the segmentation U-Net's encoder for depth and albedo
     bounded: bool = True  # tanh on light and view (unsup3d) rather than on their features (authors)
     detail: int | None = 16  # resolution of the depth network's map; none: the image's, as published
     depth_init: float = 0.1  # scale of the depth network's last layer at the start; published: 1
-    bump: float = 1.0  # height of the fixed hill the depth starts from; published: 0
-    hold: float = 0.3  # share of the training with the hill alone
-    blend: float = 0.6  # share of the training after which the learned depth counts in full
+    bump: float = 1.0  # height of the fixed dome the depth starts from; published: 0
+    template: float = 5.0  # how many times faster the depth that all images share is learned; published: 0, none
+    hold: float = 0.3  # share of the training with the dome alone
+    blend: float = 0.5  # share of the training after which the learned depth counts in full
+    cycle: float = 2.0  # weight of reading changed view and light back off re-renderings; published: 0
     confidence: bool | None = None  # none: for faces, not for cars
     perceptual: Literal["gradient", "vgg16", "none"] = "gradient"  # vgg16: as published
     vgg: str | None = None  # torchvision's vgg16-397923af.pth
     perceptual_weight: float | None = None  # none: 1, and for cars with vgg16 0.01
     flip: float | None = None  # weight of the mirrored explanation; none: 0.5, cars 1
     smoothness: float | None = None  # weight of smooth depth; none: 0, cars 0.1
-    weights: str | None = None  # a checkpoint released by unsup3d or the authors: nothing is trained, no hill
+    flat_albedo: float = 0.02  # weight of few changes in albedo; published: 0
+    mirror: bool = True  # mirror half of the training images; published: no
+    precision: Literal["float32", "auto"] = "auto"  # auto: the networks train in bfloat16 where hardware has it
+    weights: str | None = None  # a checkpoint released by unsup3d or the authors: nothing is trained, no dome
     steps: int = 1600
     batch: int = 16  # published: 64 faces, 256 cars
-    lr: float = 0.0005  # published: 0.0001; at 0.002 light and view run into their bounds and stay there
+    lr: float = 0.001  # published: 0.0001; at 0.002 light and view run into their bounds and stay there
     decay: Literal["constant", "cosine"] = "cosine"  # of the learning rate; published: constant
     weight_decay: float = 0.0005
     validate_every: int | None = 100  # steps; none: once an epoch, as published
@@ -73,6 +80,7 @@ class PDR(Method):
             bounded=self.bounded,
             detail=self.detail if trained_here else None,
             bump=self.bump if trained_here else 0.0,
+            template=trained_here and self.template > 0,
             mesh_stride=self.mesh_stride,
             rasterizer=self.rasterizer,
         )
@@ -83,7 +91,7 @@ class PDR(Method):
     def fit(self, encoder: PDREncoder, data: Pretraining, run: Run) -> None:  # type: ignore[override]
         """Explain every image and its mirrored explanation by depth, albedo, light and view; LOOCC on top.
 
-        The hill is held fixed at first: a convex shape settles the sides from which light and camera come, which a free
+        The dome is held fixed at first: a convex shape settles the sides from which light and camera come, which a free
         shape could explain just as well the other way round (the hollow-face ambiguity).
         """
         model = encoder.model
@@ -93,7 +101,7 @@ class PDR(Method):
             return
         loss_weights = self.loss_weights(data.domain)
         perceptual = Perceptual.from_file(self.vgg).to(run.device) if self.perceptual == "vgg16" else None
-        optimiser = torch.optim.Adam(model.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        optimiser = self.optimiser(model)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self.lr_share)
         best, watch = EarlyStopping(), Stopwatch(run.device)
         every = self.validate_every or max(len(data.train) // self.batch, 1)
@@ -102,6 +110,8 @@ class PDR(Method):
             watch.start(step % TIMED == 0)
             model.blend.fill_(learned_share(step, self.steps, self.hold, self.blend))
             x = run.batch(data.train, self.batch, step)
+            if self.mirror:
+                x = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x.flip(3), x)
             watch.lap("rest")
             terms = self.gradients(model, x, loss_weights, perceptual, optimiser, watch)
             optimiser.step()
@@ -134,7 +144,7 @@ class PDR(Method):
     ) -> dict[str, Tensor]:
         """Forward and backward for one batch. The networks' backward starts from the gradients of their outputs."""
         optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):
+        with forward_pass(self.precision, x.device):
             factors, features = model.decompose(x)
             sigmas = [maps.float() for maps in model.netC(x * 2 - 1)] if model.netC else []
         watch.lap("network")
@@ -152,13 +162,20 @@ class PDR(Method):
             change = draw_change(self.loocc)
             image = changed_image(model, x, factors, change, self.loocc_strength)
             watch.lap("rendering")
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):
+            with forward_pass(self.precision, x.device):
                 again = model.features(image, [name for name in BLOCKS if name != change])
             loocc = loocc_loss(features, again, self.loocc_temperature, self.loocc_normalise)
             roots.append(self.loocc_weight * loocc)
             gradients.append(torch.ones_like(loocc))
             terms["loocc"] = loocc
             terms["loss"] = terms["loss"] + self.loocc_weight * loocc
+        if self.cycle:
+            with forward_pass(self.precision, x.device):
+                cycle = cycle_loss(model, x, factors.detach(), rendering.first_half())
+            roots.append(self.cycle * cycle)
+            gradients.append(torch.ones_like(cycle))
+            terms["cycle"] = cycle
+            terms["loss"] = terms["loss"] + self.cycle * cycle
         torch.autograd.backward(roots, gradients)
         watch.lap("network")
         return {name: term.detach() for name, term in terms.items()}
@@ -189,7 +206,16 @@ class PDR(Method):
             structure=0.0 if self.perceptual == "none" else structure,
             flip=self.flip if self.flip is not None else (1.0 if car else 0.5),
             smoothness=self.smoothness if self.smoothness is not None else (0.1 if car else 0.0),
+            flat_albedo=self.flat_albedo,
         )
+
+    def optimiser(self, model: Model) -> torch.optim.Adam:
+        """Adam; the template, which every image pulls at, takes longer steps and is not pulled back to the dome."""
+        networks = [tensor for name, tensor in model.named_parameters() if name != "template"]
+        groups: list[dict[str, object]] = [{"params": networks}]
+        if model.template is not None:
+            groups.append({"params": [model.template], "lr": self.template * self.lr, "weight_decay": 0.0})
+        return torch.optim.Adam(groups, lr=self.lr, weight_decay=self.weight_decay)
 
     def lr_share(self, step: int) -> float:
         """The learning rate at a step, as a share of the first one."""

@@ -19,7 +19,7 @@ from bench.render.camera import Camera
 from bench.render.raster import Rasterizer
 from bench.render.shading import light_direction, normals, shade
 from bench.render.warp import canonical_grid, sample, warp_depth
-from methods.pdr.losses import Perceptual, photometric, smoothness, structure
+from methods.pdr.losses import Perceptual, photometric, smoothness, structure, variation
 from methods.pdr.networks import ConfNet, EDDeconv, Encoder, UNetEDDeconv
 
 BLOCKS = ("depth", "albedo", "light", "view")
@@ -64,6 +64,10 @@ class Rendering:
     valid: Tensor  # (B, H, W) bool: pixels that see the object
     image: Tensor  # (B, 3, H, W) -1 .. 1 in the view, 0 where not valid
 
+    def first_half(self) -> Rendering:
+        """Of `Model.render_both`: the images without their mirrored explanations, cut off the graph."""
+        return Rendering(*(getattr(self, field.name).detach().chunk(2)[0] for field in fields(self)))
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -72,18 +76,21 @@ class LossWeights:
     structure: float = 1.0
     flip: float = 0.5
     smoothness: float = 0.0
+    flat_albedo: float = 0.0
 
 
 class Model(nn.Module):
     """The networks and the renderer. `size`: image height and width in pixels.
 
-    `detail`: resolution of the depth network's map. `bump`: height of a fixed, centred bump towards the camera that is
-    added to the depth network's map, 0 as published; `blend` (a buffer) is how much of the learned map, and of
-    asymmetric albedo, counts.
+    `detail`: resolution of the depth network's map. `bump`: height of a fixed dome towards the camera that is added to
+    the depth network's map, 0 as published. `template`: also learn the depth that all images share, as a map of the
+    depth network's resolution; not published. `blend` (a buffer) is how much of the learned depth, of asymmetric albedo
+    and of translation counts.
     """
 
     blend: Tensor
     relief: Tensor
+    template: nn.Parameter | None
 
     def __init__(
         self,
@@ -97,6 +104,7 @@ class Model(nn.Module):
         bounded: bool = True,
         detail: int | None = None,
         bump: float = 0.0,
+        template: bool = False,
         mesh_stride: int = 1,
         rasterizer: Rasterizer = "auto",
     ) -> None:
@@ -111,7 +119,9 @@ class Model(nn.Module):
         self.border = 1.08 if domain == "car" else 0.7 * MAX_DEPTH + 0.3 * MIN_DEPTH
         self.least_diffuse = 0.5 if domain == "car" else 0.0
         self.register_buffer("blend", torch.tensor(1.0))
-        self.register_buffer("relief", bump * _bump(size), persistent=False)
+        self.register_buffer("relief", bump * _dome(size), persistent=False)
+        resolution = detail or size
+        self.template = nn.Parameter(torch.zeros(resolution, resolution)) if template else None
 
     # ------------------------------------------------------------------------------------------------ image to factors
 
@@ -138,8 +148,22 @@ class Model(nn.Module):
 
     def canonical_depth(self, raw: Tensor) -> Tensor:
         """(B, H, W) unbounded map -> depths MIN_DEPTH .. MAX_DEPTH about their mean."""
-        raw = self.relief + self.blend * (raw - raw.mean((1, 2), keepdim=True))
-        return _scale(raw.tanh(), MIN_DEPTH, MAX_DEPTH)
+        if self.template is not None:
+            size = (self.camera.size, self.camera.size)
+            raw = raw + F.interpolate(self.template[None, None], size, mode="bicubic", align_corners=True)[0]
+        learned = raw - raw.mean((1, 2), keepdim=True)
+        return _scale((self.relief + self.blend * self.without_dome(learned)).tanh(), MIN_DEPTH, MAX_DEPTH)
+
+    def without_dome(self, learned: Tensor) -> Tensor:
+        """(B, H, W) less its share of the dome, if there is one: the dome alone says how deep the object is.
+
+        Images do not tell deep relief seen under small turns from shallow relief under large ones, nor, with the light
+        free too, by shading (the bas-relief ambiguity; Belhumeur, Kriegman and Yuille 1999). Left open, depth grows and
+        angles shrink for as long as views are uncertain.
+        """
+        dome = self.relief - self.relief.mean()
+        share = (learned * dome).sum((1, 2), keepdim=True) / dome.square().sum().clamp(min=1e-12)
+        return learned - share * dome
 
     def canonical_albedo(self, albedo: Tensor) -> Tensor:
         """(B, 3, H, W): symmetric as long as no learned shape counts, so that the view has to explain what is not."""
@@ -151,8 +175,12 @@ class Model(nn.Module):
         return torch.cat((ambient, diffuse, light_direction(numbers[:, 2:])), 1)
 
     def scaled_view(self, numbers: Tensor) -> Tensor:
-        """(B, 6) in -1 .. 1 -> radians and translations."""
-        return numbers * numbers.new_tensor([*[ROTATION] * 3, SHIFT, SHIFT, 0])
+        """(B, 6) in -1 .. 1 -> radians and translations; none of these as long as no learned shape counts.
+
+        Else views would first be learned as shifts of the image, which explain almost as much as turns do.
+        """
+        reach = torch.cat((numbers.new_full((3,), ROTATION), self.blend * numbers.new_tensor([SHIFT, SHIFT, 0])))
+        return numbers * reach
 
     # ------------------------------------------------------------------------------------------------ factors to image
 
@@ -204,6 +232,9 @@ class Model(nn.Module):
         plain = terms["l1"] + weights.structure * terms.get("structure", 0)
         mirrored = terms["l1_flip"] + weights.structure * terms.get("structure_flip", 0)
         terms["loss"] = plain + weights.flip * mirrored + weights.smoothness * terms["smoothness"]
+        if weights.flat_albedo:
+            terms["flat_albedo"] = variation(factors.albedo)
+            terms["loss"] = terms["loss"] + weights.flat_albedo * terms["flat_albedo"]
         return terms
 
 
@@ -212,11 +243,15 @@ def _scale(unit: Tensor, low: float, high: float) -> Tensor:
     return (unit + 1) / 2 * (high - low) + low
 
 
-def _bump(size: int) -> Tensor:
-    """(H, W): a smooth hill towards the camera, -0.6 in the middle and 0.4 far from it, taller than wide.
+def _dome(size: int) -> Tensor:
+    """(H, W): half an ellipsoid towards the camera, -0.55 in the middle and 0.1 around it, taller than wide.
 
-    It is 0, the depth that views turn about, where an object of half the image's width ends: the outline of a head
-    barely moves when the head turns.
+    0 is the depth that views turn about, so the outline of a head barely moves when the head turns, and what is around
+    it stays where it is.
     """
     x = torch.linspace(-1, 1, size)
-    return 0.4 - torch.exp(-4 * x**2 - 2 * x[:, None] ** 2)
+    radius = (x / 0.65) ** 2 + ((x[:, None] + 0.05) / 0.95) ** 2
+    dome = 0.1 - 0.65 * (1 - radius).clamp(min=0).sqrt()
+    width = size // 32  # the rim's normals change over a few pixels
+    padded = F.pad(dome[None, None], [width] * 4, mode="replicate")
+    return F.avg_pool2d(padded, 2 * width + 1, stride=1)[0, 0]

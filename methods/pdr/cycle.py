@@ -1,0 +1,78 @@
+"""Reading back what was re-rendered: the cycle closed for the scene parameters that were changed.
+
+LOOCC (see `methods.pdr.loocc`) holds the parameters that were *not* changed. Nothing there, and nothing in the
+reconstruction loss until the albedo is sharp, tells the view network what a turned object looks like: shifting the
+image explains almost as much. So the images of a batch are also seen from drawn views under drawn light, with their own
+pixels as texture, and the view and light networks must read off what was drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from bench.render.camera import move
+from bench.render.shading import light_direction
+from bench.render.warp import sample
+from methods.pdr.model import ROTATION, SHIFT, Factors, Model, Rendering
+
+VIEW_SPREAD = (0.08, 0.2, 0.07, 0.003, 0.003, 0.0)  # standard deviations: rotations in radians, translations
+SLOPE_SPREAD, STRENGTH_SPREAD = 0.35, 0.15  # uniform within +- these: the light's slopes; ambient and diffuse
+LEAST_SHADING = 0.1  # darker pixels do not tell their albedo
+
+
+def textured(model: Model, x: Tensor, factors: Factors, rendering: Rendering) -> Factors:
+    """`factors` with the albedo that makes the rendering of unchanged factors show the images x themselves.
+
+    The colour of each canonical pixel is looked up where the view shows it and divided by its shading, so a
+    re-rendering is as sharp as the image, however blurred the albedo network still is. `x`: (B, 3, H, W) in [0, 1];
+    `rendering`: of `factors`. What the view hides takes the colour of what hides it.
+    """
+    points = move(model.camera.back_project(rendering.depth).flatten(1, 2), factors.view)
+    seen_at = model.camera.project(points)[..., :2].reshape(*rendering.depth.shape, 2) / model.camera.centre - 1
+    colour = sample(x, seen_at.clamp(-1, 1))
+    return replace(factors, albedo=2 * colour / rendering.shading[:, None].clamp(min=LEAST_SHADING) - 1)
+
+
+def drawn_view(model: Model, view: Tensor) -> Tensor:
+    """(B, 6): the view of another image of the batch, moved a little."""
+    spread = view.new_tensor(VIEW_SPREAD)
+    spread = torch.cat((spread[:3], spread[3:] * model.blend))  # no translation while the model knows of none
+    return view[torch.randperm(len(view))] + torch.randn_like(view) * spread
+
+
+def drawn_light(light: Tensor) -> Tensor:
+    """(B, 5): the light of another image of the batch, moved a little."""
+    light = light[torch.randperm(len(light))]
+    slopes = _slopes(light) + (torch.rand_like(light[:, 2:4]) * 2 - 1) * SLOPE_SPREAD
+    strengths = light[:, :2] + (torch.rand_like(light[:, :2]) * 2 - 1) * STRENGTH_SPREAD
+    return torch.cat((strengths.clamp(0, 1), light_direction(slopes)), 1)
+
+
+def cycle_loss(model: Model, x: Tensor, factors: Factors, rendering: Rendering) -> Tensor:
+    """Mean absolute error of view and light directions read off re-rendered images, as shares of their reach.
+
+    `x`: (B, 3, H, W) in [0, 1]; `factors`, `rendering`: what the model makes of them. No gradient flows into either:
+    the re-rendered images are data. Errors count about their mean over the batch: a constant offset is a convention
+    that reconstruction settles, and would drift if it were learned from the model's own statements.
+    """
+    with torch.no_grad():
+        view, light = drawn_view(model, factors.view), drawn_light(factors.light)
+        changed = model.render(replace(textured(model, x, factors, rendering), view=view, light=light))
+        image = torch.where(changed.valid[:, None], changed.image / 2 + 0.5, x).clamp(0, 1)
+    read_view = model.scaled_view(model.netV(image * 2 - 1)[0].float())
+    read_light = model.canonical_light(model.netL(image * 2 - 1)[0].float())
+    off = _about_mean(read_view - view)
+    turned, shifted = off[:, :3].abs().mean() / ROTATION, off[:, 3:5].abs().mean() / SHIFT
+    return 2 * turned + shifted + 0.5 * _about_mean(_slopes(read_light) - _slopes(light)).abs().mean()
+
+
+def _slopes(light: Tensor) -> Tensor:
+    """(B, 5) light -> (B, 2): x and y of its direction where z is 1."""
+    return light[:, 2:4] / light[:, 4:].clamp(min=0.1)
+
+
+def _about_mean(values: Tensor) -> Tensor:
+    return values - values.mean(0)
