@@ -22,7 +22,10 @@ class Classification(Task):
 
     evaluation_only: ClassVar[tuple[str, ...]] = (
         "recipe",
-        *("protocol=linear", "protocol=clustering", "protocol=knn", "protocol=few_label"),
+        "protocol=linear",
+        "protocol=clustering",
+        "protocol=knn",
+        "protocol=few_label",
     )
 
     dataset: str = "synfaces"
