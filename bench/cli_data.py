@@ -148,7 +148,7 @@ def prepare(name: str, image_size: int, data_root: Path | None, cache: Path | No
 
 @data.command()
 @click.argument("name")
-@click.option("--epochs", type=int, default=30, show_default=True, help="Of the supervised network.")
+@click.option("--epochs", type=int, default=12, show_default=True, help="Of the supervised network; 0: none.")
 @size_option
 @data_options
 @plugin_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from bench.data.synthetic import synfaces
 from bench.data.synthetic.contact_sheet import palette, picture_of, show
 from bench.data.synthetic.difficulty import Problem, measure, problems
 from bench.data.synthetic.export import export
+from bench.data.synthetic.store import generator_files
+from bench.data.synthetic.syncars import SynCars
 from bench.data.synthetic.synfaces import SynFaces
 from bench.data.unsup3d import SynFace
 
@@ -102,6 +105,23 @@ def test_export_refuses_what_it_cannot_do(data, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("source", [SynFaces(), SynCars()])
+def test_fingerprints_cover_every_module_that_decides_a_pixel(source):
+    """What the generator imports of this project, directly or not, but the interfaces and the cache, is hashed."""
+    root, found = Path(synfaces.__file__).parents[3], {Path(generator_files(source)[0])}
+    while True:
+        names = {name for path in found for name in re.findall(r"from (bench[\w.]*) import (.+)", path.read_text())}
+        modules = {f"{package}.{name}" for package, names in names for name in re.findall(r"\w+", names)}
+        modules |= {package for package, _ in names}
+        files = {root / (module.replace(".", "/") + ".py") for module in modules}
+        more = {path for path in files if path.exists()} - {root / "bench/api.py", root / "bench/data/cache.py"} - found
+        if not more:
+            break
+        found |= more
+    assert found == set(generator_files(source))
+    assert len(found) > 10
+
+
 def test_card_tells_the_true_ranges():
     text = Path(synfaces.__file__).with_suffix(".md").read_text()
     for low, high in (*draw.LIGHT_STEPS, *draw.YAW_STEPS):
@@ -150,7 +170,7 @@ def test_difficulty_tells_what_pixels_show_from_what_they_do_not(planted):
 def test_difficulty_trains_a_network(planted):
     labels = {"emotion": planted.labels["emotion"]}
     only_emotion = dataclasses.replace(planted, labels=labels, splits={"default": planted.splits["default"]})
-    network = next(d for d in measure(only_emotion, epochs=10) if d.model == "resnet18")
+    network = next(d for d in measure(only_emotion, epochs=4) if d.model == "resnet18")
     assert network.accuracy > network.chance + 0.2
 
 
