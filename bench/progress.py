@@ -87,14 +87,14 @@ def is_alive(folder: Path) -> bool:
 
 
 def process_lives(pid: int) -> bool:
-    """Whether there is such a process on this host."""
+    """Whether there is such a process on this host; one that has ended and that nobody has asked for counts as gone."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    return _stat(pid)[:1] != ["Z"]
 
 
 def read_progress(folder: Path) -> dict[str, Any]:
@@ -125,7 +125,12 @@ def active(store: Store) -> list[dict[str, Any]]:
 
 def _birth(pid: int) -> int:
     """When a process of this host began, in ticks since the machine did: a number used again belongs to another."""
+    return int((_stat(pid)[19:20] or ["0"])[0])
+
+
+def _stat(pid: int) -> list[str]:
+    """What Linux knows of a process, from its state on (see proc(5)); empty where it is gone, or on other systems."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
-        return 0
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
 import time
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class Schedule:
     problems: list[str] = field(default_factory=list)  # of units that could not even record their failure
 
     def run(self) -> None:
-        """Run every unit. Ctrl-C stops them all and leaves what is done; raises KeyboardInterrupt."""
+        """Run every unit. Ctrl-C raises KeyboardInterrupt; what is done stays, and running jobs keep their training."""
         display = Display(self.console, self.units, self.payloads)
         with display.live():
             if self.cluster == "debug":
@@ -61,33 +62,34 @@ class Schedule:
     def _run_processes(self, display: Display) -> None:
         waiting = list(self.units)
         running: dict[Any, Unit] = {}
-        try:
-            while waiting or running:
-                under_way = {*waiting, *running.values()}
-                ready = [unit for unit in waiting if unit.after not in under_way]
-                for unit in ready[: self.parallel - len(running)]:
-                    waiting.remove(unit)
-                    if self._is_settled(unit):
-                        display.finished(unit)
-                    else:
-                        running[self._submit(unit)] = unit
-                display.running = list(running.values())
-                time.sleep(_POLL_SECONDS)
-                for handle in [h for h in running if h.done()]:
-                    unit = running.pop(handle)
-                    self._note(unit, _result(handle))
+        while waiting or running:  # when this process ends, however it does, the jobs leave (see `bench.supervise`)
+            under_way = {*waiting, *running.values()}
+            ready = [unit for unit in waiting if unit.after not in under_way]
+            for unit in ready[: self.parallel - len(running)]:
+                waiting.remove(unit)
+                if self._is_settled(unit):
                     display.finished(unit)
-        except BaseException:
-            for handle in running:
-                handle.cancel()
-            raise
+                else:
+                    running[self._submit(unit)] = unit
+            display.running = list(running.values())
+            time.sleep(_POLL_SECONDS)
+            for handle in [h for h in running if h.done()]:
+                unit = running.pop(handle)
+                self._note(unit, _result(handle))
+                display.finished(unit)
 
     def _submit(self, unit: Unit) -> Any:
         import submitit
 
         executor = submitit.AutoExecutor(folder=self.payloads.folder(unit) / "submitit", cluster="local")
         executor.update_parameters(timeout_min=_FOREVER_MINUTES, gpus_per_node=_gpus())
-        return executor.submit(supervise, str(self.payloads.write(unit)))
+        path = str(self.payloads.write(unit))
+        # Ctrl-C is for this process alone: submitit's own would each answer it by a traceback
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return executor.submit(supervise, path)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _is_settled(self, unit: Unit) -> bool:
         """Whether the training before has left a failure for each of the unit's cells."""

@@ -60,7 +60,9 @@ def score_bytes(found: dict[tuple[str, str], dict]) -> dict[tuple[str, str], str
     return {key: json.dumps(r["scores"], sort_keys=True) for key, r in found.items()}
 
 
-def lines(path: Path) -> list[str]:
+def lines(diary: Path) -> list[str]:
+    """What the test plug-ins have noted in a diary."""
+    path = Path(f"{diary}.txt")
     return path.read_text().splitlines() if path.exists() else []
 
 

@@ -91,7 +91,7 @@ def test_failures_cost_their_own_cells_and_say_why(tmp_path):
 def test_a_killed_run_resumes_to_the_same_result(tmp_path):
     method = f"slowly_trained[steps=80,pause=0.05,diary={tmp_path}/diary]"
     process = run(tmp_path, method, wait=False, cluster="local")
-    diary = tmp_path / "diary"
+    diary = tmp_path / "diary.txt"
     deadline = time.monotonic() + 120
     while not diary.exists() or len(diary.read_text().split()) < 30:
         assert time.monotonic() < deadline and process.poll() is None

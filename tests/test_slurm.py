@@ -103,7 +103,7 @@ def test_everything_that_can_happen_to_a_job(tmp_path):
         assert set(done) == set(range(steps)) and len(done) < steps + 5, "it went on from its checkpoint"
 
     for name in ("requeued", "preempted"):
-        (tmp_path / name).unlink()
+        (tmp_path / f"{name}.txt").unlink()
     fine = ",".join(["planted", "noise", requeued, preempted])
     bench(tmp_path, *sweep(tmp_path, fine, out="here"), check=0)
     here = records(tmp_path, "here")

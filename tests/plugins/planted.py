@@ -133,7 +133,10 @@ class _Trained(Encoder):
 
 @dataclass(frozen=True)
 class SlowlyTrained(Method):
-    """Trains a little network by slow steps, noting each step in a file, so that resuming can be watched."""
+    """Trains a little network by slow steps, noting each step in a file, so that resuming can be watched.
+
+    The file is `diary` with .txt behind: a file that a setting names by itself is taken for one that is read.
+    """
 
     steps: int = 60
     pause: float = 0.02
@@ -154,7 +157,7 @@ class SlowlyTrained(Method):
             run.log("loss", step, loss.item())
             time.sleep(self.pause)
             if self.diary:
-                with Path(self.diary).open("a") as diary:
+                with Path(f"{self.diary}.txt").open("a") as diary:
                     diary.write(f"{step}\n")
         run.facts.update(images_seen=self.steps * 16, optimiser_steps=self.steps)
 
@@ -191,7 +194,7 @@ class Tallied(Task):
     diary: str = ""
 
     def evaluate(self, encoder: Encoder, data: DataSet, run: Run) -> Evaluation:
-        with Path(self.diary).open("a") as diary:
+        with Path(f"{self.diary}.txt").open("a") as diary:
             diary.write(f"{type(encoder).__name__} {self.number} {run.seed}\n")
         time.sleep(0.3)
         return Evaluation([Score("number", float(self.number), 1, main=True)])
