@@ -45,8 +45,8 @@ def painter(factors: Factors) -> Paint:
         LEFT_EAR: ("skin", "l_ear"),
         RIGHT_EAR: ("skin", "r_ear"),
     }
-    columns = features(factors)
-    columns |= {name: value.T.contiguous() if value.dim() == 2 else value for name, value in factors.items()}
+    columns = {name: value.T.contiguous() if value.dim() == 2 else value for name, value in factors.items()}
+    columns |= features(factors)  # "mouth_width", say, is now where the mouth ends, no longer a factor in [-1, 1]
     columns["beard"] = torch.stack([columns[name] for name in BEARD]).amax(0)
 
     def paint(surface: Surface) -> tuple[Tensor, Tensor]:
