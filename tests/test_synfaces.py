@@ -20,6 +20,7 @@ from bench.data.synthetic import faces_draw as draw
 from bench.data.synthetic import synfaces
 from bench.data.synthetic.faces_mesh import HEAD, closed, coordinates, faces, head_vertices, parts
 from bench.data.synthetic.faces_paint import ID, MASK_CLASSES, painter
+from bench.data.synthetic.faces_shape import features
 from bench.data.synthetic.scene import place, project, render
 from bench.data.synthetic.store import content_fingerprint
 from bench.data.synthetic.synfaces import SynFaces, render_faces
@@ -181,6 +182,26 @@ def test_vertices_project_into_the_mask_of_their_part():
         x, y = screen[:, vertex, :2].round().long().unbind(-1)
         near = [(out["mask"][i, y[i] - 2 : y[i] + 3, x[i] - 2 : x[i] + 3] == ID[part]).any() for i in range(8)]
         assert np.mean(near) >= 0.8, part
+
+
+def test_the_painted_mouth_is_as_wide_as_the_geometry_has_it():
+    """Texture and geometry share where features lie: the lips end where the projected corners of the mouth are."""
+    table = scenes(8, 8)
+    for name in (*draw.UNITS, "yaw", "pitch", "roll", "moustache", "goatee", "hat", "glasses"):
+        table[name] = table[name] * 0
+    table["mouth_width"] = np.linspace(-1, 1, 8)
+    masks, columns = rendered(table)["mask"], np.arange(SIZE)
+    factors = {name: torch.as_tensor(column, dtype=torch.float32) for name, column in table.items()}
+    heads = (head_vertices(factors) + torch.tensor([0, synfaces.LIFT, 0])) * synfaces.SCALE
+    screen = project(place(heads, torch.as_tensor(draw.view_of(table))), SIZE)
+    places, at = coordinates()[: len(parts()[0].row)], features(factors)
+    for i in range(8):
+        lips = np.isin(masks[i], (ID["u_lip"], ID["l_lip"])).any(0)
+        assert lips.sum() > 4
+        for side, end in ((-1, columns[lips].min()), (1, columns[lips].max())):
+            off = (places[:, 0] - side * at["mouth_width"][i]) ** 2 + (places[:, 1] - at["mouth_y"][i]) ** 2
+            corner = screen[i, (off + 9.0 * (places[:, 2] < 0)).argmin(), 0]
+            assert abs(end - corner) < 3.5
 
 
 # ------------------------------------------------------------------------------------------------------------ factors
