@@ -1,5 +1,6 @@
 """The result tables: known winners, ties and incomplete rows give exactly the expected bold, marks and ranks."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -64,6 +65,22 @@ def test_partial_seeds_are_shown_but_not_ranked(tmp_path):
         "2 of 3 seeds",
     )
     assert table.entry(1, 0).rank == 1
+    assert "Each cell: 2 or 3 seeds" in formats.notes_of(table)
+
+
+def test_seeds_are_averaged_and_their_number_and_spread_are_in_the_table(tmp_path):
+    """Three seeds of 0.70, 0.72 and 0.74 without intervals of their own: Student's t, 2 degrees of freedom."""
+    records = [
+        record(method, "identity", seed, accuracy(value + 0.02 * seed, half=None))
+        for method, value in (("pdr", 0.70), ("pca", 0.50))
+        for seed in (0, 1, 2)
+    ]
+    (table,) = paper.result_tables(Comparisons(collect(write_run(tmp_path, records))))
+    entry, half = table.entry(0, 0), 4.302653 * 0.02 / 3**0.5
+    assert (entry.value, entry.low, entry.high) == pytest.approx((0.72, 0.72 - half, 0.72 + half))
+    assert (entry.state, entry.seeds, entry.planned) == ("complete", 3, 3)
+    assert formats.markdown(table, []).splitlines()[4] == "| pdr | **72.0** [67.0, 77.0] | 1.00 |"
+    assert "Each cell: 3 seeds" in formats.notes_of(table)
 
 
 def test_written_files(tmp_path):
@@ -74,6 +91,16 @@ def test_written_files(tmp_path):
     first = {path: path.read_bytes() for path in written}
     report.write_report(store, tmp_path / "report")
     assert first == {path: path.read_bytes() for path in written}, "same records, same bytes"
+
+
+def test_wide_latex_tables_go_on_below(tmp_path):
+    tasks = [f"emotion[p={k}]" for k in range(15)]
+    store = write_run(tmp_path, [record("pdr", task, 0, accuracy(0.5 + k / 100)) for k, task in enumerate(tasks)])
+    (table,) = paper.result_tables(Comparisons(collect(store)))
+    text = formats.latex(table, [])
+    assert re.findall(r"begin{tabular}{l(c+)}", text) == ["c" * 5, "c" * 5, "c" * 6], "15 tasks and the mean rank"
+    assert text.count(r"\begin{table}") == 2, "two panels a page"
+    assert [float(value) for value in re.findall(r"textbf{([0-9.]+)}", text)] == [50.0 + k for k in range(15)]
 
 
 HOSTILE = "50 % of \\x_y & {z} #1 ~^ <b> $x$ --mode 'a' \"b\" [c] | é\n2"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from records import cell_key, fake_run, record, score, write_run
 
-from bench.api import BadInput
+from bench.errors import UsageError
 from bench.report.collect import collect
 from bench.report.compare import compare_runs
 from bench.report.export import export, tidy
@@ -65,5 +65,14 @@ def test_tidy_table_has_every_score_and_every_failure(tmp_path):
     again = pd.read_csv(tmp_path / "all.csv")
     assert again.value.tolist()[:2] == [0.8, 0.5]
     assert again.reason[2] == "killed"
-    with pytest.raises(BadInput, match=r"\.csv or \.parquet"):
+    with pytest.raises(UsageError, match=r"\.csv or \.parquet"):
         export(store, tmp_path / "all.xls")
+
+
+def test_parquet_says_the_same_as_the_table(tmp_path):
+    pytest.importorskip("pyarrow")
+    store = fake_run(tmp_path, ["pdr", "pca"], ["emotion", "ood_lighting"], 2)
+    assert export(store, tmp_path / "all.parquet") == len(tidy(store))
+    again = pd.read_parquet(tmp_path / "all.parquet")
+    assert again.key.tolist() == tidy(store).key.tolist()
+    assert again.value.tolist() == tidy(store).value.tolist()

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.api import BadInput, Unavailable
+from bench.errors import Unavailable, UsageError
 from bench.report.collect import Cell, collect
 from bench.store import Store
 
@@ -41,10 +41,10 @@ def tidy(store: Store) -> pd.DataFrame:
 def export(store: Store, path: Path) -> int:
     """Write `tidy` as .csv or .parquet, by the file's ending; returns the number of rows.
 
-    Raises `BadInput` for any other ending and `Unavailable` where Parquet is asked for and pyarrow is not installed.
+    Raises `UsageError` for any other ending and `Unavailable` where Parquet is asked for and pyarrow is not installed.
     """
     if path.suffix not in (".csv", ".parquet"):
-        raise BadInput(f"{path}: the file's name must end in .csv or .parquet")
+        raise UsageError(f"{path}: the file's name must end in .csv or .parquet")
     table = tidy(store)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".csv":
@@ -53,7 +53,7 @@ def export(store: Store, path: Path) -> int:
     try:
         table.to_parquet(path, index=False)
     except ImportError:
-        raise Unavailable("Parquet needs pyarrow: pip install pyarrow, or export to a .csv file") from None
+        raise Unavailable("Parquet needs pyarrow (pip install pyarrow), or export to a .csv file") from None
     return len(table)
 
 

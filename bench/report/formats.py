@@ -15,6 +15,7 @@ LEGEND = (
     "Mean over seeds with 95 % interval; scores in [-1, 1] are shown x 100. Best bold, second underlined, ties at the "
     "precision shown; cells that are not complete are neither ranked nor averaged."
 )
+PANEL = 7  # columns of a LaTeX table side by side
 CEILING = "Fitted on the task's own labels, shown as a ceiling and not ranked: "
 MARKS = (
     f"{BETTER} better, {WORSE} worse than the best semantic method of the column (p < 0.05, paired on test examples, "
@@ -93,7 +94,7 @@ def shown(entry: Entry, column: Column) -> Shown:
 
 def notes_of(table: Table) -> list[str]:
     """The legend, the table's own notes and what is incomplete, one line each."""
-    lines = [LEGEND, *table.notes]
+    lines = [LEGEND, *_seeds(table), *table.notes]
     ceilings = [row.label for row in table.rows if row.ceiling]
     if ceilings:
         lines.append(CEILING + ", ".join(ceilings))
@@ -110,6 +111,16 @@ def notes_of(table: Table) -> list[str]:
         f"{label} on {', '.join(dict.fromkeys(where))}: {flag}: {reason}"
         for (label, flag, reason), where in missing.items()
     ]
+
+
+def _seeds(table: Table) -> list[str]:
+    """How many seeds the cells are means of; nothing for a table without values."""
+    numbers = sorted({entry.seeds for entry in table.entries.values() if entry.value is not None})
+    if not numbers:
+        return []
+    said = "1 seed" if numbers == [1] else f"{' or '.join(map(str, numbers))} seeds"
+    alone = "; of one seed, intervals tell nothing of how much trainings differ" if numbers[0] == 1 else ""
+    return [f"Each cell: {said}{alone}"]
 
 
 # --------------------------------------------------------------------------------------------------------- Markdown
@@ -160,25 +171,38 @@ def comma_separated(table: Table) -> str:
 
 
 def latex(table: Table, footnote: list[str]) -> str:
-    """A `table` environment ready for \\input; needs the packages booktabs and graphicx. Wide tables are shrunk."""
-    head = ["Method", *(rf"\shortstack{{{_tex(title)}\\{_tex(subtitle)}}}" for title, subtitle in heading(table))]
+    """A `table` environment ready for \\input; needs the packages booktabs and graphicx.
+
+    Wide tables are shrunk, and those of more than `PANEL` columns go on below and on a next page, to stay readable.
+    """
+    head = [rf"\shortstack{{{_tex(title)}\\{_tex(subtitle)}}}" for title, subtitle in heading(table)]
+    rows = [(_tex(label), [_tex_cell(cell) for cell in cells]) for label, cells in body(table)]
+    families = [row.family for row in table.rows] + ["chance"]
     lines = [
         r"% \usepackage{booktabs,graphicx}",
         r"\begin{table}[tp]",
         r"\centering\small",
         rf"\caption{{{_tex(table.title)}.}}",
         rf"\label{{tab:{table.name}}}",
-        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        r"\begin{tabular}{l" + "c" * (len(head) - 1) + "}",
-        r"\toprule",
-        _tex_row(head),
     ]
-    families = [row.family for row in table.rows] + ["chance"]
-    for i, (label, cells) in enumerate(body(table)):
-        if i == 0 or families[i] != families[i - 1]:
-            lines.append(r"\midrule")
-        lines.append(_tex_row([_tex(label), *map(_tex_cell, cells)]))
-    lines += [r"\bottomrule", r"\end{tabular}}", r"\par\medskip\begin{minipage}{\linewidth}\footnotesize\raggedright"]
+    panels = max(1, -(-len(head) // PANEL))
+    for k in range(panels):
+        if k and k % 2 == 0:  # a page holds no more than two
+            lines += [r"\end{table}", r"\begin{table}[tp]", r"\centering\small", r"\addtocounter{table}{-1}"]
+            lines.append(rf"\caption{{{_tex(table.title)} (continued).}}")
+        part = slice(k * len(head) // panels, (k + 1) * len(head) // panels)
+        lines += [
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+            r"\begin{tabular}{l" + "c" * len(head[part]) + "}",
+            r"\toprule",
+            _tex_row(["Method", *head[part]]),
+        ]
+        for i, (label, cells) in enumerate(rows):
+            if i == 0 or families[i] != families[i - 1]:
+                lines.append(r"\midrule")
+            lines.append(_tex_row([label, *cells[part]]))
+        lines += [r"\bottomrule", r"\end{tabular}}", r"\par\medskip"]
+    lines.append(r"\begin{minipage}{\linewidth}\footnotesize\raggedright")
     lines += [_tex(note.removesuffix(".")) + r".\par" for note in [*notes_of(table), *footnote]]
     return "\n".join([*lines, r"\end{minipage}", r"\end{table}"]) + "\n"
 

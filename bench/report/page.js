@@ -39,8 +39,7 @@ function sortBy(header, column) {
   body.append(...rows);
 }
 
-Array.from(table.tHead.rows[0].cells).forEach((header, column, all) => {
-  if (column === all.length - 1) return;
+Array.from(table.tHead.rows[0].cells).forEach((header, column) => {
   const button = element("button", header.textContent, { type: "button" });
   header.replaceChildren(button);
   button.addEventListener("click", () => sortBy(header, column));
@@ -112,6 +111,10 @@ function curve(name, points) {
   return figure;
 }
 
+function rounded(name, value) {
+  return typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value;
+}
+
 function recordOf(item) {
   const part = element("details");
   part.append(element("summary", "seed " + item.seed + ": " + item.status + (item.reason ? ": " + item.reason : "")));
@@ -127,7 +130,7 @@ function recordOf(item) {
   if (item.shared) {
     const record = { key: item.key, ...item.facts };
     for (const [name, index] of Object.entries(item.shared)) record[name === "facts" ? "fit_facts" : name] = data.shared[index];
-    part.append(element("h3", "Record and provenance"), element("pre", JSON.stringify(record, null, 1), { tabindex: "0" }));
+    part.append(element("h3", "Record and provenance"), element("pre", JSON.stringify(record, rounded, 1), { tabindex: "0" }));
   }
   return part;
 }

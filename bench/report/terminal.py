@@ -36,7 +36,7 @@ def print_table(console: Console, table: Table) -> None:
         for label, cells in rows:
             grid.add_row(Text(label), *map(_cell, cells[start : start + fit]))
         console.print(grid)
-    for note in notes_of(table)[: 1 if not table.notes else 2]:
+    for note in notes_of(table)[: 2 + len(table.notes)]:
         console.print(Text(note, style="dim"))
 
 
@@ -74,6 +74,7 @@ def print_claims(console: Console, claims: list[Claim]) -> None:
         for item in claim.evidence.comparisons:
             d = item.difference
             limits = f"{d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}]"
-            console.print(Text(f"    {item.what}: {limits}, p = {item.p:.2g}, {d.seeds} seeds, {d.n} examples"))
+            seeds = "1 seed" if d.seeds == 1 else f"{d.seeds} seeds"
+            console.print(Text(f"    {item.what}: {limits}, p = {item.p:.2g}, {seeds}, {d.n} examples"))
         for line in claim.evidence.missing + claim.evidence.notes:
             console.print(Text(f"    {line}", style="yellow"))
