@@ -81,11 +81,14 @@ def body(table: Table) -> list[tuple[str, list[Shown]]]:
 def shown(entry: Entry, column: Column) -> Shown:
     if entry.value is None:
         return Shown("-" if entry.state == "absent" else entry.state, state=entry.state, reason=entry.reason)
+    high = entry.high
+    if high is not None and column.percent and column.higher_is_better:
+        high = min(high, 1.0)  # Student's t of two or three seeds knows no bounds; such scores do
     return Shown(
         text=column.text(entry.value),
         rank=entry.rank,
         mark=entry.mark,
-        interval="" if entry.low is None else f"[{column.text(entry.low)}, {column.text(entry.high)}]",
+        interval="" if entry.low is None else f"[{column.text(entry.low)}, {column.text(high)}]",
         flag=entry.flag if entry.state == "partial" else "",
         state=entry.state,
         reason=entry.reason,
