@@ -129,7 +129,8 @@ def test_detached_a_job_a_cell_under_a_cap(tmp_path):
 
     def ended():
         nonlocal most
-        most = max(most, len(answer("squeue", "-h", "-r", "-t", "running").splitlines()))
+        running = answer("squeue", "-h", "-r", "-t", "running", "-o", "%o").splitlines()
+        most = max(most, len([job for job in running if str(out) in job]))
         return not answer("squeue", "-h")
 
     wait_until(ended, 240, "all jobs have ended")
