@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bench.api import BadInput, Encoder
-from bench.store import read_json, write_json
+from bench.store import file_hash, read_json, write_json
 
 WEIGHTS = "model.safetensors"
 
@@ -80,12 +79,6 @@ def check_state(module: nn.Module, state: dict[str, Tensor], path: Path) -> None
     for name in state:
         if name not in wanted:
             raise BadInput(f"{path}: {name!r} does not belong to this model")
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def save_pictures(folder: Path, encoder: Encoder, images: Tensor) -> None:

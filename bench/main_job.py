@@ -138,9 +138,10 @@ def _conclude(console: Console, store: Store, cells: list[Cell], problems: list[
     from bench.report import print_summary, up_to_date, write_report
 
     folder: Path = store.out / "report"
-    if not up_to_date(store, folder):
-        write_report(store, folder)
-    print_summary(console, store)
+    if up_to_date(store, folder):
+        print_summary(console, store)
+    else:
+        write_report(store, folder, console=console)
     failed = [r for cell in cells if (r := store.record(cell.key)) is None or r["status"] == "failed"]
     for problem in problems:
         console.print(f"[red]{problem}[/]", highlight=False)

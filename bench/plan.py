@@ -5,7 +5,6 @@ Planning reads sources and settings but imports no plug-in (real data sets excep
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections import Counter
@@ -20,7 +19,7 @@ from bench.config import Profile
 from bench.errors import UsageError
 from bench.registry import Kind, Registry, Spec
 from bench.static import source_fingerprint
-from bench.store import Store, digest, read_json, write_json
+from bench.store import Store, digest, file_hash, read_json, write_json
 
 State = Literal["ok", "failed", "skipped", "stale", "missing"]
 
@@ -170,8 +169,7 @@ class _Facts:
     def _content_of(self, file: Path) -> str:
         """Hash of a file of weights: another one under the same name makes stale what was made with the first."""
         if file not in self._contents:
-            with file.open("rb") as stream:
-                self._contents[file] = hashlib.file_digest(stream, "sha256").hexdigest()
+            self._contents[file] = file_hash(file)
         return self._contents[file]
 
     def _source_of(self, kind: Kind, name: str) -> str:

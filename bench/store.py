@@ -42,6 +42,12 @@ def digest(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 @contextmanager
 def writing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path` that becomes `path` only if the block succeeds: readers never see half a

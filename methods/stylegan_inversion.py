@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.api import BadInput, Domain, Encoder, Pretraining
-from bench.artefact import file_hash
 from bench.run import Run
+from bench.store import file_hash
 from methods.checkpoints import load_matching, part, read_checkpoint
 from methods.common import channels_last, forward_pass, rate_at, report_reconstruction
 from methods.e4e.encoder import make_encoder

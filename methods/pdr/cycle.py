@@ -51,17 +51,24 @@ def drawn_light(light: Tensor) -> Tensor:
     return torch.cat((strengths.clamp(0, 1), light_direction(slopes)), 1)
 
 
-def cycle_loss(model: Model, x: Tensor, factors: Factors, rendering: Rendering) -> Tensor:
-    """Mean absolute error of view and light directions read off re-rendered images, as shares of their reach.
+@torch.no_grad()
+def changed_images(model: Model, x: Tensor, factors: Factors, rendering: Rendering) -> tuple[Tensor, Tensor, Tensor]:
+    """The images (B, 3, H, W) in [0, 1] under a drawn view and light, and these: (B, 6) and (B, 5).
 
-    `x`: (B, 3, H, W) in [0, 1]; `factors`, `rendering`: what the model makes of them. No gradient flows into either:
-    the re-rendered images are data. Errors count about their mean over the batch: a constant offset is a convention
-    that reconstruction settles, and would drift if it were learned from the model's own statements.
+    `x`: (B, 3, H, W) in [0, 1]; `factors`, `rendering`: what the model makes of them. All of it is data: no gradient
+    flows into the rendering. Not to be called under autocast, whose products round coordinates to several pixels.
     """
-    with torch.no_grad():
-        view, light = drawn_view(model, factors.view), drawn_light(factors.light)
-        changed = model.render(replace(textured(model, x, factors, rendering), view=view, light=light))
-        image = torch.where(changed.valid[:, None], changed.image / 2 + 0.5, x).clamp(0, 1)
+    view, light = drawn_view(model, factors.view), drawn_light(factors.light)
+    changed = model.render(replace(textured(model, x, factors, rendering), view=view, light=light))
+    return torch.where(changed.valid[:, None], changed.image / 2 + 0.5, x).clamp(0, 1), view, light
+
+
+def cycle_loss(model: Model, image: Tensor, view: Tensor, light: Tensor) -> Tensor:
+    """Mean absolute error of view and light directions read off `changed_images`, as shares of their reach.
+
+    Errors count about their mean over the batch: a constant offset is a convention that reconstruction settles, and
+    would drift if it were learned from the model's own statements.
+    """
     read_view = model.scaled_view(model.netV(image * 2 - 1)[0].float())
     read_light = model.canonical_light(model.netL(image * 2 - 1)[0].float())
     off = _about_mean(read_view - view)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from bench.api import Domain, Images, Method, Pretraining
 from bench.run import Run
-from methods.common import forward_pass
-from methods.pdr.cycle import cycle_loss
+from methods.common import forward_pass, rate_at
+from methods.pdr.cycle import changed_images, cycle_loss
 from methods.pdr.encoder import PDREncoder, load_published, parse_blocks
 from methods.pdr.loocc import changed_image, draw_change, loocc_loss
 from methods.pdr.losses import Perceptual
@@ -102,7 +102,7 @@ class PDR(Method):
         loss_weights = self.loss_weights(data.domain)
         perceptual = Perceptual.from_file(self.vgg).to(run.device) if self.perceptual == "vgg16" else None
         optimiser = self.optimiser(model)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self.lr_share)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(self.decay, step, self.steps))
         best, watch = EarlyStopping(), Stopwatch(run.device)
         every = self.validate_every or max(len(data.train) // self.batch, 1)
         model.train()
@@ -169,9 +169,12 @@ class PDR(Method):
             gradients.append(torch.ones_like(loocc))
             terms["loocc"] = loocc
             terms["loss"] = terms["loss"] + self.loocc_weight * loocc
+            watch.lap("network")
         if self.cycle:
+            changed = changed_images(model, x, factors.detach(), rendering.first_half())
+            watch.lap("rendering")
             with forward_pass(self.precision, x.device):
-                cycle = cycle_loss(model, x, factors.detach(), rendering.first_half())
+                cycle = cycle_loss(model, *changed)
             roots.append(self.cycle * cycle)
             gradients.append(torch.ones_like(cycle))
             terms["cycle"] = cycle
@@ -216,9 +219,3 @@ class PDR(Method):
         if model.template is not None:
             groups.append({"params": [model.template], "lr": self.template * self.lr, "weight_decay": 0.0})
         return torch.optim.Adam(groups, lr=self.lr, weight_decay=self.weight_decay)
-
-    def lr_share(self, step: int) -> float:
-        """The learning rate at a step, as a share of the first one."""
-        if self.decay == "constant":
-            return 1.0
-        return (1 + torch.cos(torch.tensor(torch.pi * step / max(self.steps, 1))).item()) / 2
