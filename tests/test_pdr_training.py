@@ -148,6 +148,19 @@ class TestTraining:
         assert ("loocc" in run.curves) == (mode != "off")
         assert not torch.equal(before, encoder.model.netD.network_down[0].weight)
 
+    def test_the_depth_network_rests_while_the_dome_is_held(self, x):
+        """Adam would turn weight decay, or LOOCC of a dome seen again, into full steps that empty it."""
+        method = small(loocc="both", weight_decay=0.01)
+        model = build(method, SIZE).model
+        optimiser = method.optimiser(model)
+        before = {name: p.clone() for name, p in model.named_parameters()}
+        for blend in (0.0, 0.5):
+            model.blend.fill_(blend)
+            method.gradients(model, x, method.loss_weights("face"), None, optimiser, Stopwatch(x.device))
+            optimiser.step()
+            moved = {name.split(".")[0] for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+            assert {"netA", "netL", "netV"} <= moved and ("netD" in moved) == (blend > 0)
+
     def test_split_backward_gives_the_whole_gradient(self, x):
         method = small(loocc="light", confidence=True, precision="float32")
         model = build(method, SIZE).model

@@ -60,7 +60,7 @@ class PDR(Method):
     batch: int = 16  # published: 64 faces, 256 cars
     lr: float = 0.001  # published: 0.0001; at 0.002 light and view run into their bounds and stay there
     decay: Literal["constant", "cosine"] = "cosine"  # of the learning rate; published: constant
-    weight_decay: float = 0.0005
+    weight_decay: float = 0.0  # published: 0.0005, which kills most units of the bottlenecks at this learning rate
     validate_every: int | None = 100  # steps; none: once an epoch, as published
     patience: int = 20  # validations without a better loss before training stops
     mesh_stride: int = 2  # pixels between the vertices of the warped mesh; published: 1
@@ -155,20 +155,23 @@ class PDR(Method):
         terms = model.losses(rendering, Factors(*leaves[:4]), x, leaves[4:], weights, perceptual)
         terms["loss"].backward()
         known = [(output, leaf.grad) for output, leaf in zip(outputs, leaves, strict=True) if leaf.grad is not None]
+        if model.blend == 0:
+            known = known[1:]  # Adam would make full steps of nothing but weight decay, and empty the depth network
         roots, gradients = [output for output, _ in known], [gradient for _, gradient in known]
         watch.lap("rendering")
 
-        if self.loocc != "off":
+        if self.loocc != "off" and model.blend > 0:  # a dome alone, seen again, would teach the depth network silence
+            weight = self.loocc_weight * model.blend.item()
             change = draw_change(self.loocc)
             image = changed_image(model, x, factors, change, self.loocc_strength)
             watch.lap("rendering")
             with forward_pass(self.precision, x.device):
                 again = model.features(image, [name for name in BLOCKS if name != change])
             loocc = loocc_loss(features, again, self.loocc_temperature, self.loocc_normalise)
-            roots.append(self.loocc_weight * loocc)
+            roots.append(weight * loocc)
             gradients.append(torch.ones_like(loocc))
             terms["loocc"] = loocc
-            terms["loss"] = terms["loss"] + self.loocc_weight * loocc
+            terms["loss"] = terms["loss"] + weight * loocc
             watch.lap("network")
         if self.cycle:
             changed = changed_images(model, x, factors.detach(), rendering.first_half())
