@@ -95,6 +95,7 @@ plan_options = _options(
     click.option("--pretrain", default=None, help="Fit every method on this data set  [default: the task's own]"),
     click.option("--shard", default=None, help="i/n: part i of n, for several machines on one folder."),
     click.option("--keep-stale", is_flag=True, help="Keep results made by an earlier version of the code."),
+    click.option("--from-scratch", is_flag=True, help="Train everything here, trained models that come along or not."),
     out_option,
     data_options,
     plugin_option,
@@ -104,6 +105,7 @@ plan_options = _options(
 def plan_settings(options: dict[str, Any]) -> Settings:
     from bench.config import load_profile
     from bench.plan import Settings
+    from bench.store import SHIPPED
 
     registry = Registry(options["plugins"])
     profile = load_profile(options["profile"], options["overrides"], registry)
@@ -117,6 +119,7 @@ def plan_settings(options: dict[str, Any]) -> Settings:
         cache=(options["cache"] or default_cache()).resolve(),
         data_root=root.resolve() if root else None,
         pretrain=options["pretrain"],
+        layers=() if options["from_scratch"] else (SHIPPED,),
     )
 
 
@@ -196,11 +199,11 @@ def plan(**options: Any) -> None:
     python -m bench plan --methods all --tasks all --profile smoke
     """
     from bench.plan import estimate_minutes, make_jobs, states, summary
-    from bench.store import SHIPPED, Store
+    from bench.store import Store
 
     settings = plan_settings(options)
     cells = plan_cells(options, settings)
-    store = Store(settings.out, (SHIPPED,))
+    store = Store(settings.out, settings.layers)
     found = states(cells, store, options["keep_stale"])
     counts = summary(cells, found)
     todo = make_jobs(c for c in cells if found[c.key] not in ("ok", "skipped"))

@@ -22,7 +22,7 @@ from bench.progress import announced
 from bench.registry import Spec
 from bench.resources import SlurmSettings
 from bench.schedule import Cluster, Schedule, default_parallel
-from bench.store import SHIPPED, Store
+from bench.store import Store
 from bench.supervise import job_environment
 
 INTERRUPTED = 130  # the shell's convention for Ctrl-C
@@ -46,7 +46,7 @@ def run_benchmark(console: Console, settings: Settings, cells: list[Cell], how: 
     """Run every cell that has no current result, then report. Returns the exit code: 0, 1 (something failed) or 130."""
     # a shell that starts us in the background has SIGINT ignored, but `cancel` and `kill -INT` must stop us
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    store = Store(settings.out, (SHIPPED,))
+    store = Store(settings.out, settings.layers)
     store.out.mkdir(parents=True, exist_ok=True)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     write_plan(store, cells, how.command, settings.profile, started)

@@ -19,7 +19,7 @@ from bench.config import Profile
 from bench.errors import UsageError
 from bench.registry import Kind, Registry, Spec
 from bench.static import source_fingerprint
-from bench.store import Store, digest, file_hash, read_json, write_json
+from bench.store import SHIPPED, Store, digest, file_hash, read_json, write_json
 
 State = Literal["ok", "failed", "skipped", "stale", "missing"]
 
@@ -64,6 +64,7 @@ class Settings:
     cache: Path
     data_root: Path | None
     pretrain: str | None = None
+    layers: tuple[Path, ...] = (SHIPPED,)  # read-only folders of trained models; none: everything is trained here
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -200,13 +201,17 @@ def states(cells: Iterable[Cell], store: Store, keep_stale: bool = False) -> dic
     found: dict[str, State] = {}
     for cell in cells:
         record = store.record(cell.key) if cell.key in present else None
-        found[cell.key] = "missing" if record is None else state_of(record, cell.source, keep_stale)
+        found[cell.key] = "missing" if record is None else state_of(record, cell.source, keep_stale, bool(store.layers))
     return found
 
 
-def state_of(record: Mapping[str, Any], source: str, keep_stale: bool = False) -> State:
-    """ok, failed or skipped as recorded; stale where the code has changed since."""
-    if record["status"] == "ok" and record.get("source") != source and not keep_stale:
+def state_of(record: Mapping[str, Any], source: str, keep_stale: bool = False, shipped: bool = True) -> State:
+    """ok, failed or skipped as recorded; stale where the code has changed since.
+
+    Not `shipped`: a result of a shipped model is stale too, as the model is to be trained anew.
+    """
+    old = record.get("source") != source and not keep_stale
+    if record["status"] == "ok" and (old or (record.get("fit_from") == "shipped" and not shipped)):
         return "stale"
     return record["status"]
 

@@ -36,4 +36,4 @@ def is_settled(record: dict[str, Any] | None, cell: dict[str, Any], payload: dic
         return False
     if record["status"] != "ok":
         return record.get("attempt") == payload["attempt"] or record["time"] > payload["started"]
-    return state_of(record, cell["source"], payload["keep_stale"]) == "ok"
+    return state_of(record, cell["source"], payload["keep_stale"], bool(payload["layers"])) == "ok"

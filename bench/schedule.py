@@ -95,8 +95,13 @@ class Schedule:
         """Whether the training before has left a failure for each of the unit's cells."""
         if unit.after is None:
             return False
-        payload = {"attempt": self.payloads.attempt, "started": self.payloads.started, "keep_stale": False}
-        store = self.payloads.store
+        store, payloads = self.payloads.store, self.payloads
+        payload = {
+            "attempt": payloads.attempt,
+            "started": payloads.started,
+            "keep_stale": False,
+            "layers": store.layers,
+        }
         return all(is_settled(store.record(cell.key), {"source": cell.source}, payload) for cell in unit.cells)
 
     def _note(self, unit: Unit, problem: str) -> None:

@@ -12,14 +12,14 @@ from torch.nn import functional as F
 from bench.api import Encoder, Place, Unavailable
 from bench.artefact import load_module
 from bench.plan import Cell, Settings
-from bench.store import SHIPPED, Store
+from bench.store import Store
 
 SCALE = 2  # 64-pixel images are small on today's screens
 
 
 def show_method(settings: Settings, cell: Cell, count: int, path: Path) -> Path:
     """Write pictures of `count` test images as the cell's trained method sees them. Raises `Unavailable`."""
-    folder = Store(settings.out, (SHIPPED,)).find_artefact(cell.artefact)
+    folder = Store(settings.out, settings.layers).find_artefact(cell.artefact)
     if folder is None:
         raise Unavailable(f"{cell.method.label} is not trained in {settings.out}: `run` it there first")
     registry = settings.registry
