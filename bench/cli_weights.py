@@ -49,7 +49,7 @@ def ship_weights(folder: Path, to: Path | None) -> None:
     """Take the trained models of a run into the project, in half precision.
 
     \b
-    python -m bench run --profile reference --from-scratch --out results/training
+    python -m bench run --from-scratch --out results/training
     python -m bench ship-weights results/training
     """
     from bench.plan import read_plan
