@@ -32,14 +32,21 @@ def save_encoder(
 
 
 def save_module(
-    folder: Path, module: nn.Module, manifest: dict[str, Any], extras: Callable[[Path], None] | None = None
+    folder: Path, module: nn.Module, manifest: dict[str, Any], extras: Callable[[Path], object] | None = None
 ) -> None:
     """Write a module's state_dict and manifest, and what `extras` adds, as one folder that is whole or absent."""
+    # clone: safetensors refuses tensors that share memory
+    state = {name: value.detach().cpu().contiguous().clone() for name, value in module.state_dict().items()}
+    save_state(folder, state, manifest, extras)
+
+
+def save_state(
+    folder: Path, state: dict[str, Tensor], manifest: dict[str, Any], extras: Callable[[Path], object] | None = None
+) -> None:
+    """Write tensors and their manifest, and what `extras` adds, as one folder that is whole or absent."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        # clone: safetensors refuses tensors that share memory
-        state = {name: value.detach().cpu().contiguous().clone() for name, value in module.state_dict().items()}
         save_file(state, temporary / WEIGHTS)
         if extras is not None:
             extras(temporary)

@@ -7,7 +7,6 @@ results/reference/records/              what these very files scored
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.errors import BadInput, UsageError
+from bench.errors import BadInput
 from bench.plan import Cell, Settings, make_cells
-from bench.store import SHIPPED, Store, file_hash, read_json, write_json
+from bench.store import SHIPPED, Store, file_hash, read_json
 
 WORTH_SHIPPING = 10.0  # seconds of training: what takes less is trained anew
 LARGEST, ALL_TOGETHER = 20_000_000, 80_000_000  # bytes: of one file, of all files
@@ -46,35 +45,27 @@ def ship(run: Store, to: Path = SHIPPED) -> int:
         if manifest is None:
             raise BadInput(f"{folder}: the trained model is missing; `run` it there first")
         if manifest["seconds"] >= WORTH_SHIPPING:
-            _halve(folder, to / key)
+            _ship_one(folder, manifest, to / key)
     total = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
     if total > ALL_TOGETHER:
         raise BadInput(f"{to}: {total / 1e6:.1f} MB, more than the {ALL_TOGETHER / 1e6:.0f} MB that may come along")
     return total
 
 
-def _halve(source: Path, target: Path) -> None:
-    from safetensors.torch import load_file, save_file
+def _ship_one(source: Path, manifest: dict[str, Any], target: Path) -> None:
+    from safetensors.torch import load_file
 
-    from bench.artefact import WEIGHTS
+    from bench.artefact import WEIGHTS, save_state
 
-    manifest: dict[str, Any] = read_json(source / "manifest.json") or {}
-    if file_hash(source / WEIGHTS) != manifest.get("sha256"):
+    if file_hash(source / WEIGHTS) != manifest["sha256"]:
         raise BadInput(f"{source / WEIGHTS}: the file is not the one its manifest describes")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as name:
-        folder = Path(name) / target.name
-        folder.mkdir()
-        state = load_file(source / WEIGHTS)
-        half = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
-        save_file(half, folder / WEIGHTS)
-        size = (folder / WEIGHTS).stat().st_size
-        if size > LARGEST:
-            raise BadInput(f"{source}: {size / 1e6:.1f} MB in half precision, more than {LARGEST / 1e6:.0f} MB")
-        write_json(folder / "manifest.json", {**manifest, "sha256": file_hash(folder / WEIGHTS), "precision": "half"})
-        shutil.copy(source / "curves.json", folder)
-        shutil.rmtree(target, ignore_errors=True)
-        folder.rename(target)
+    state = load_file(source / WEIGHTS)
+    half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    size = sum(tensor.nbytes for tensor in half.values())
+    if size > LARGEST:
+        raise BadInput(f"{source}: {size / 1e6:.1f} MB in half precision, more than {LARGEST / 1e6:.0f} MB")
+    curves = source / "curves.json"
+    save_state(target, half, {**manifest, "precision": "half"}, lambda folder: shutil.copy(curves, folder))
 
 
 def check_files(shipped: Path = SHIPPED) -> Iterator[Check]:
@@ -94,42 +85,46 @@ def check_files(shipped: Path = SHIPPED) -> Iterator[Check]:
 
 
 def check_scores(settings: Settings, console: Console, shipped: Path = SHIPPED) -> Iterator[Check]:
-    """Evaluate each shipped method once more, on its quickest task, and hold the score against the shipped record."""
+    """Evaluate each shipped model once more, on its quickest task, and hold the score against the shipped record."""
     from bench.main_job import Execution, run_benchmark
 
-    reference = Store(shipped.parent)
-    chosen = _quickest(reference, settings)
-    if not chosen:
-        raise UsageError(f"{shipped.parent} holds no records of shipped models to check against")
-    how = Execution("local", None, "method", None, False, False, False, "verify-weights")
-    run_benchmark(console, settings, [cell for cell, _ in chosen], how)
-    again = Store(settings.out)
-    for cell, record in chosen:
-        before, found = _main_score(record), again.record(cell.key)
-        name = f"{cell.method.label}, {cell.task.label}, seed {cell.seed}"
-        if found is None or found["status"] != "ok":
-            yield Check(False, f"{name}: {found['reason'] if found else 'no result'}")
-        elif found["fit_from"] != "shipped":
-            yield Check(False, f"{name}: no shipped model was found under its key")
-        else:
-            after = _main_score(found)
-            yield Check(abs(after - before) <= TOLERANCE, f"{name}: {after:.4f}, shipped record {before:.4f}")
-
-
-def _quickest(reference: Store, settings: Settings) -> list[tuple[Cell, dict[str, Any]]]:
-    """For each method, seed and data set with a shipped model: the cell that was evaluated fastest, and its record."""
-    best: dict[tuple[str, int, str], dict[str, Any]] = {}
-    for record in reference.records():
-        if record["status"] != "ok" or record.get("fit_from") != "shipped":
-            continue
-        place = record["method"]["label"], record["seed"], record["dataset"]["label"]
-        if place not in best or record["seconds"]["evaluate"] < best[place]["seconds"]["evaluate"]:
-            best[place] = record
+    quickest = _quickest(Store(shipped.parent))
     cells: dict[str, Cell] = {}
-    for record in best.values():
+    for record in quickest.values():
         of = make_cells((record["method"]["label"],), (record["task"]["label"],), (record["seed"],), settings)
-        cells |= {cell.key: cell for cell in of}
-    return [(cells[record["key"]], record) for record in best.values() if record["key"] in cells]
+        cells |= {cell.key: cell for cell in of if cell.key == record["key"]}
+    if cells:
+        how = Execution("local", None, "method", None, False, False, False, "verify-weights")
+        run_benchmark(console, settings, list(cells.values()), how)
+    for folder in sorted(path for path in shipped.glob("*") if path.is_dir()):
+        yield _compare(folder.name, quickest.get(folder.name), Store(settings.out))
+
+
+def _quickest(reference: Store) -> dict[str, dict[str, Any]]:
+    """For each shipped model, by its key: the record of its cell that was evaluated fastest."""
+    best: dict[str, dict[str, Any]] = {}
+    for record in reference.records():
+        if record["status"] != "ok" or record["fit_from"] != "shipped":
+            continue
+        known = best.setdefault(record["artefact"], record)
+        if record["seconds"]["evaluate"] < known["seconds"]["evaluate"]:
+            best[record["artefact"]] = record
+    return best
+
+
+def _compare(artefact: str, record: dict[str, Any] | None, again: Store) -> Check:
+    if record is None:
+        return Check(False, f"{artefact}: no record of what it scored came along")
+    name = f"{record['method']['label']}, {record['task']['label']}, seed {record['seed']}"
+    found = again.record(record["key"])
+    if found is None:
+        return Check(False, f"{name}: today's settings or data give other keys than its record's")
+    if found["status"] != "ok":
+        return Check(False, f"{name}: {found['reason']}")
+    if found["fit_from"] != "shipped":
+        return Check(False, f"{name}: no shipped model was found under its key")
+    before, after = _main_score(record), _main_score(found)
+    return Check(abs(after - before) <= TOLERANCE, f"{name}: {after:.4f}, shipped record {before:.4f}")
 
 
 def _main_score(record: dict[str, Any]) -> float:

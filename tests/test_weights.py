@@ -82,6 +82,20 @@ def test_another_score_than_the_shipped_one_does_not_pass(shipped, tmp_path):
     assert not any(check.ok for check in check_scores(settings, Console(quiet=True), weights))
 
 
+def test_a_model_without_a_record_or_with_another_key_than_todays_does_not_pass(shipped, tmp_path):
+    folder, cells = shipped
+    shutil.copytree(folder / "reference", tmp_path / "reference")
+    weights = tmp_path / "reference" / "artefacts"
+    for cell in cells:
+        if cell.method.name == "pca":
+            (tmp_path / "reference" / "records" / f"{cell.key}.json").unlink()
+    settings = settings_for(tmp_path, "verified", (weights,))
+    other = dataclasses.replace(settings, profile=dataclasses.replace(settings.profile, image_size=16))
+    checks = list(check_scores(other, Console(quiet=True), weights))
+    assert [check.ok for check in checks] == [False, False]
+    assert sorted(check.line.split(": ")[1].split()[0] for check in checks) == ["no", "today's"]
+
+
 def test_a_tampered_file_is_refused_and_trained_anew_only_on_request(shipped, tmp_path):
     folder, cells = shipped
     shutil.copytree(folder / "reference", tmp_path / "reference")

@@ -6,15 +6,15 @@ parameters are pulled together, against those of the other images of the batch. 
 code:
 
 * changed ambient and diffuse stay in the model's range and the changed direction keeps unit length: a light that the
-model
-  could not have predicted teaches nothing about light;
-* each block of features is scaled to unit length (`normalise`), as the contrastive loss supposes: unscaled, the loss is
-  made small by shrinking or blowing up features, and the block with the largest numbers decides alone;
+  model could not have predicted teaches nothing about light;
+* each block of features is scaled to unit length (`normalise`), as the contrastive loss supposes: unscaled, the loss
+  is made small by shrinking or blowing up features, and the block with the largest numbers decides alone;
 * the temperature is the whole scale of the loss: the factor 0.5 / 0.07 left over from a base temperature is not
-applied;
+  applied;
 * pixels that the re-rendering does not reach are filled from the input image instead of with grey, which would give
-away
-  the change by its outline;
+  away the change by its outline;
+* it counts as far as the learned depth does (`hold`, `blend`): re-renderings of a mere dome taught the depth network
+  to give the same features for all images;
 * the re-rendered image is data: no gradient flows back into the rendering, which could otherwise satisfy the loss by
   rendering images that are easy to match.
 """

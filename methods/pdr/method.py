@@ -30,7 +30,7 @@ class PDR(Method):
 
     blocks: str = "depth+albedo"  # what ordinary tasks get: names joined by +, or all
     loocc: Literal["off", "light", "view", "both", "simclr"] = "both"
-    loocc_weight: float = 0.01
+    loocc_weight: float = 0.01  # times how much of the learned depth counts
     loocc_strength: float = 1.0  # of the change, 1 as published
     loocc_temperature: float = 0.5
     loocc_normalise: bool = True
@@ -60,7 +60,7 @@ class PDR(Method):
     batch: int = 16  # published: 64 faces, 256 cars
     lr: float = 0.001  # published: 0.0001; at 0.002 light and view run into their bounds and stay there
     decay: Literal["constant", "cosine"] = "cosine"  # of the learning rate; published: constant
-    weight_decay: float = 0.0  # published: 0.0005, which kills most units of the bottlenecks at this learning rate
+    weight_decay: float = 0.0  # published: 0.0005, which emptied the depth network (results/reference/lab.md)
     validate_every: int | None = 100  # steps; none: once an epoch, as published
     patience: int = 20  # validations without a better loss before training stops
     mesh_stride: int = 2  # pixels between the vertices of the warped mesh; published: 1
@@ -155,8 +155,8 @@ class PDR(Method):
         terms = model.losses(rendering, Factors(*leaves[:4]), x, leaves[4:], weights, perceptual)
         terms["loss"].backward()
         known = [(output, leaf.grad) for output, leaf in zip(outputs, leaves, strict=True) if leaf.grad is not None]
-        if model.blend == 0:
-            known = known[1:]  # Adam would make full steps of nothing but weight decay, and empty the depth network
+        if model.blend == 0:  # Adam would make full steps of nothing but weight decay, and empty the depth network
+            known = [(output, gradient) for output, gradient in known if output is not factors.depth]
         roots, gradients = [output for output, _ in known], [gradient for _, gradient in known]
         watch.lap("rendering")
 
