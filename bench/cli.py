@@ -75,7 +75,9 @@ def _options(*decorators: Any) -> Any:
 
 _path = click.Path(path_type=Path)
 plugin_option = click.option("--plugin", "plugins", multiple=True, type=_path, help="A Python file with plug-ins.")
-out_option = click.option("--out", type=_path, default=None, help="Output folder  [default: results/<profile>]")
+out_option = click.option(
+    "--out", type=_path, default=None, help="Output folder  [default: results/<profile>; for reference results/default]"
+)
 data_options = _options(
     click.option("--data-root", type=_path, default=None, help=f"Folder of your data sets  [default: ${DATA}]"),
     click.option(
@@ -89,7 +91,13 @@ plan_options = _options(
     click.option(
         "--tasks", "-t", multiple=True, default=["all"], help="Names, globs, all: 'identity[dataset=att_orl]'"
     ),
-    click.option("--profile", "-p", default="laptop", show_default=True, help="smoke, laptop, paper, or a YAML file."),
+    click.option(
+        "--profile",
+        "-p",
+        default="reference",
+        show_default=True,
+        help="reference, laptop, smoke, paper, or a YAML file.",
+    ),
     click.option("--seeds", default=None, help="0..4 or 0,1,2  [default: the profile's]"),
     click.option("--set", "overrides", multiple=True, help="method.setting=value, task.…, dataset.…, image_size=…"),
     click.option("--pretrain", default=None, help="Fit every method on this data set  [default: the task's own]"),
@@ -100,6 +108,11 @@ plan_options = _options(
     data_options,
     plugin_option,
 )
+
+
+def default_out(profile: str) -> Path:
+    """results/<profile>; results/reference holds what came along and is nobody's output."""
+    return Path("results") / ("default" if profile == "reference" else profile)
 
 
 def plan_settings(options: dict[str, Any]) -> Settings:
@@ -115,7 +128,7 @@ def plan_settings(options: dict[str, Any]) -> Settings:
     return Settings(
         registry=registry,
         profile=profile,
-        out=(options["out"] or Path("results") / profile.name).resolve(),
+        out=(options["out"] or default_out(profile.name)).resolve(),
         cache=(options["cache"] or default_cache()).resolve(),
         data_root=root.resolve() if root else None,
         pretrain=options["pretrain"],

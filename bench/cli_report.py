@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bench.store import Store
 
 _path = click.Path(path_type=Path)
-folder_argument = click.argument("folder", type=_path, default=Path("results/laptop"))
+folder_argument = click.argument("folder", type=_path, default=Path("results/default"))
 
 
 def _store(folder: Path) -> Store:
@@ -32,8 +32,8 @@ def report(folder: Path, other: Path | None) -> None:
     """Make tables, figures and the page again, from records alone; with OTHER, also what differs in that run.
 
     \b
-    python -m bench report results/laptop
-    python -m bench report results/laptop results/before
+    python -m bench report results/default
+    python -m bench report results/default results/before
     """
     from rich.console import Console
 
@@ -50,7 +50,7 @@ def claims(folder: Path) -> None:
     """Test the paper's claims C1 to C5 on the records of a run.
 
     \b
-    python -m bench claims results/laptop
+    python -m bench claims results/default
     """
     from rich.console import Console
 
@@ -66,7 +66,7 @@ def compare(a: Path, b: Path) -> None:
     """Show what changed from run A to run B beyond its uncertainty.
 
     \b
-    python -m bench compare results/before results/laptop
+    python -m bench compare results/before results/default
     """
     from rich.console import Console
 
@@ -82,7 +82,7 @@ def export(folder: Path, path: Path) -> None:
     """Write all scores of a run as one tidy table, for your own notebook.
 
     \b
-    python -m bench export results/laptop --to scores.csv
+    python -m bench export results/default --to scores.csv
     """
     from bench.report.export import export as write_table
 
@@ -99,7 +99,7 @@ def show(method: str, count: int, path: Path | None, **options: Any) -> None:
 
     \b
     python -m bench show pdr
-    python -m bench show beta_vae --tasks car_classification --out results/laptop
+    python -m bench show beta_vae --tasks car_classification --out results/default
     """
     from bench.show import show_method
 

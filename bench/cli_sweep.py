@@ -20,7 +20,7 @@ _STOP_SECONDS = 120.0
 def _store(out: Path | None) -> Store:
     from bench.store import Store
 
-    return Store((out or Path("results/laptop")).resolve())
+    return Store((out or Path("results/default")).resolve())
 
 
 @main.command()
@@ -31,7 +31,7 @@ def status(out: Path | None, failed: bool, watch: bool) -> None:
     """Show each cell of a folder: waiting, running with progress, ok, failed with the reason, stale or skipped.
 
     \b
-    python -m bench status --out results/laptop
+    python -m bench status --out results/default
     python -m bench status --watch
     """
     from bench.status import cell_states, counts
@@ -55,7 +55,7 @@ def cancel(out: Path | None) -> None:
     """End what was started on a folder, on this machine or by SLURM, and nothing else. What is done is kept.
 
     \b
-    python -m bench cancel --out results/laptop
+    python -m bench cancel --out results/default
     """
     import os
     import signal

@@ -72,6 +72,7 @@ class Supervised(Method):
     supervised: ClassVar[bool] = True
 
     model: str = "resnet18"
+    width: int | None = None  # channels of a ResNet's first stage; none: timm's
     shift: int = 4  # pixels that training images are moved by at most
     mirror: bool = True  # half of the training images, except for dense labels, which may tell left from right
     steps: int = 10000
@@ -83,7 +84,7 @@ class Supervised(Method):
 
     def build(self, image_size: int, domain: Domain) -> TimmEncoder:
         """The backbone at the images' own size."""
-        return TimmEncoder(self.model, image_size)
+        return TimmEncoder(self.model, image_size, self.width)
 
     def fit(self, encoder: TimmEncoder, data: Pretraining, run: Run) -> None:  # type: ignore[override]
         """AdamW on the labels of `run.target`, its rate falling as a cosine; the head is thrown away afterwards."""

@@ -22,18 +22,24 @@ class TimmEncoder(Encoder):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: str, image_size: int) -> None:
-        """`image_size`: what images are resized to before they enter the network."""
+    def __init__(self, model: str, image_size: int, width: int | None = None) -> None:
+        """`image_size`: what images are resized to before they enter the network. `width`: channels of a ResNet's first
+        stage, doubled from stage to stage, where they are not to be timm's.
+        """
         import timm
 
         super().__init__()
         if not timm.is_model(model):
             near = difflib.get_close_matches(model, timm.list_models(), n=3)
             raise BadInput(f"timm has no model {model!r}" + (f"; did you mean {', '.join(near)}?" if near else ""))
+        options: dict[str, Any] = {} if width is None else {"channels": tuple(width << stage for stage in range(4))}
         try:
-            self.net = timm.create_model(model, num_classes=0, img_size=image_size)
+            self.net = timm.create_model(model, num_classes=0, img_size=image_size, **options)
         except TypeError:  # convolutional networks take any size and no such argument
-            self.net = timm.create_model(model, num_classes=0)
+            try:
+                self.net = timm.create_model(model, num_classes=0, **options)
+            except TypeError as error:
+                raise BadInput(f"the widths of timm's {model!r} cannot be set: leave `width` out") from error
         self.image_size = image_size
         config = self.net.pretrained_cfg
         self.register_buffer("mean", torch.tensor(config["mean"]).view(3, 1, 1))

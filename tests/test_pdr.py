@@ -113,6 +113,11 @@ class TestModel:
         dome = model.canonical_depth(raw)
         assert dome[0, SIZE // 2 - 1, SIZE // 2 - 1] <= dome.min() + 1e-4 < dome[0, 0, 0]
         torch.testing.assert_close(dome, dome.flip(2))
+        car = Model(SIZE, "car", nf=4, nf_pose=4, zdim=8, bump=1.0).relief
+        in_front = [shape < shape[0, 0] - 0.1 for shape in (model.relief, car)]
+        heights, widths = ([int(where.any(axis).sum()) for where in in_front] for axis in (1, 0))
+        assert heights[0] > widths[0]  # heads are upright,
+        assert heights[1] < widths[1]  # cars are not
         albedo = torch.rand(1, 3, SIZE, SIZE)
         torch.testing.assert_close(model.canonical_albedo(albedo), model.canonical_albedo(albedo).flip(3))
         model.blend.fill_(1)

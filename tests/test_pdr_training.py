@@ -12,7 +12,7 @@ from training import Killed, build, fitted, pretraining
 
 from bench.api import BadInput, Unavailable
 from bench.run import NotFinite, Run
-from methods.pdr import cycle, loocc
+from methods.pdr import cycle, loocc, symmetry
 from methods.pdr.method import PDR
 from methods.pdr.model import Factors, Model
 from methods.pdr.training import EarlyStopping, Stopwatch
@@ -176,6 +176,7 @@ class TestTraining:
         loss = model.losses(rendering, factors, x, model.netC(x * 2 - 1), weights, None)["loss"]
         image = loocc.changed_image(model, x, factors, "light", 1.0)
         again = model.features(image, ["depth", "albedo", "view"])
+        loss = loss + method.symmetry * symmetry.symmetry_loss(model, x, factors, rendering.first_half())
         loss = loss + method.loocc_weight * loocc.loocc_loss(features, again, 0.5, True)
         changed = cycle.changed_images(model, x, factors.detach(), rendering.first_half())
         (loss + method.cycle * cycle.cycle_loss(model, *changed)).backward()

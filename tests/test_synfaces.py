@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from bench.data.synthetic import faces_draw as draw
 from bench.data.synthetic import synfaces
+from bench.data.synthetic.faces_features import ID, MASK_CLASSES
 from bench.data.synthetic.faces_mesh import HEAD, closed, coordinates, faces, head_vertices, parts
-from bench.data.synthetic.faces_paint import ID, MASK_CLASSES, painter
+from bench.data.synthetic.faces_paint import painter
 from bench.data.synthetic.faces_shape import features
 from bench.data.synthetic.scene import place, project, render
 from bench.data.synthetic.synfaces import SynFaces, render_faces
@@ -213,6 +214,7 @@ def test_attributes_are_balanced_and_follow_the_factors():
 def test_eyeglasses_and_hats_are_seen_where_labelled():
     table = scenes(9, 8)
     table["hat"], table["glasses"] = np.arange(8) % 2, np.arange(8) // 4
+    table["sunglasses"] = table["sunglasses"] * table["glasses"]
     masks = rendered(table)["mask"]
     assert ((masks == ID["hat"]).sum((1, 2)) > 30).tolist() == (np.arange(8) % 2 == 1).tolist()
     assert ((masks == ID["eye_g"]).sum((1, 2)) > 20).tolist() == (np.arange(8) >= 4).tolist()
@@ -232,7 +234,9 @@ def test_splits_are_disjoint_in_people_and_cover_the_set():
     assert not people["train"] & people["test"]
     assert not people["train"] & people["val"]
     assert not people["val"] & people["test"]
-    assert sum(map(len, splits["default"].values())) == 180
+    assert sum(map(len, splits["default"].values())) == 30 * 6 + 2 * 30  # the further people have one picture each
+    assert people["train"] >= set(range(30, 90))
+    assert [len(people[part]) for part in ("train", "val", "test")] == [21 + 60, 3, 6]
     assert set(table["identity"][splits["identity"]["train"]]) == people["test"]
     assert set(table["identity"][splits["identity"]["test"]]) == people["test"]
     assert not set(splits["identity"]["train"]) & set(splits["identity"]["test"])

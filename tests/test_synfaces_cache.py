@@ -32,7 +32,7 @@ def data(cache):
 
 
 def test_the_data_set_has_what_it_promises(data):
-    count = 25 + 2 * 5 * 3
+    count = 25 + 2 * 5 + 2 * 5 * 3
     assert data.images.shape == (count, SIZE, SIZE, 3)
     assert isinstance(data.images, np.memmap)
     assert all(len(values) == count for values in [*data.labels.values(), *data.maps.values()])
@@ -69,7 +69,7 @@ def test_processes_share_one_rendering_and_agree_to_the_byte(tmp_path):
         "from bench.data.synthetic import synfaces; torch.set_num_threads(2);"
         "SynFaces = synfaces.SynFaces; original = synfaces.render_faces;"
         "synfaces.render_faces = lambda *a: print('rendered') or original(*a);"
-        "SynFaces(people=5, images_per_person=5, ood_per_step=3).load(Place(32, Path(sys.argv[1]), None))"
+        "SynFaces(people=5, images_per_person=5, further=0, ood_per_step=3).load(Place(32, Path(sys.argv[1]), None))"
     )
     start = [sys.executable, "-c", script, str(tmp_path / "theirs")]
     processes = [subprocess.Popen(start, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -77,7 +77,7 @@ def test_processes_share_one_rendering_and_agree_to_the_byte(tmp_path):
     assert [process.returncode for process in processes] == [0, 0]
     assert sorted(said) == ["", "rendered\n"]  # 55 pictures of 32 pixels are one chunk
     ours, theirs = Place(32, tmp_path / "ours", None), Place(32, tmp_path / "theirs", None)
-    fingerprint = SMALL.load(ours).fingerprint
+    fingerprint = SynFaces(people=5, images_per_person=5, further=0, ood_per_step=3).load(ours).fingerprint
     assert content_fingerprint(ours, "synfaces", fingerprint) == content_fingerprint(theirs, "synfaces", fingerprint)
 
 
@@ -101,9 +101,9 @@ def test_an_interrupted_rendering_starts_over(tmp_path, monkeypatch):
 
 def test_fingerprint_follows_settings_size_and_seed(tmp_path):
     here = Place(64, tmp_path, None)
-    others = [SynFaces(seed=1), SynFaces(people=201), SynFaces(ood_per_step=9)]
+    others = [SynFaces(seed=1), SynFaces(people=201), SynFaces(further=1), SynFaces(ood_per_step=9)]
     prints = {source.fingerprint(here) for source in (SynFaces(), *others)}
-    assert len(prints | {SynFaces().fingerprint(Place(32, tmp_path, None))}) == 5
+    assert len(prints | {SynFaces().fingerprint(Place(32, tmp_path, None))}) == 6
     assert SynFaces().fingerprint(here) in prints
 
 

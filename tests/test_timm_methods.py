@@ -109,6 +109,15 @@ def test_supervised_resumes(tmp_path):
     assert torch.equal(*ends)
 
 
+def test_a_resnet_can_be_narrower_than_timms():
+    narrow, usual = (build(Supervised(model="resnet10t", width=width), 32) for width in (16, None))
+    x = torch.rand(2, 3, 32, 32)
+    assert narrow.represent(x).shape == (2, 128)
+    assert usual.represent(x).shape == (2, 512)
+    with pytest.raises(BadInput, match="widths of timm's 'vit_tiny_patch16_224' cannot be set"):
+        build(Supervised(model="vit_tiny_patch16_224", width=16), 32)
+
+
 def test_supervised_needs_labels(tmp_path):
     with pytest.raises(BadInput, match="labels"):
         fitted(Supervised(model=TINY), pretraining(size=32))

@@ -13,14 +13,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from bench.render.camera import move
 from bench.render.shading import light_direction
 from bench.render.warp import sample
 from methods.pdr.model import ROTATION, SHIFT, Factors, Model, Rendering
+from methods.pdr.symmetry import LEAST_SHADING, places_in_view
 
 VIEW_SPREAD = (0.08, 0.2, 0.07, 0.003, 0.003, 0.0)  # standard deviations: rotations in radians, translations
 SLOPE_SPREAD, STRENGTH_SPREAD = 0.35, 0.15  # uniform within +- these: the light's slopes; ambient and diffuse
-LEAST_SHADING = 0.1  # darker pixels do not tell their albedo
 
 
 def textured(model: Model, x: Tensor, factors: Factors, rendering: Rendering) -> Factors:
@@ -30,8 +29,7 @@ def textured(model: Model, x: Tensor, factors: Factors, rendering: Rendering) ->
     re-rendering is as sharp as the image, however blurred the albedo network still is. `x`: (B, 3, H, W) in [0, 1];
     `rendering`: of `factors`. What the view hides takes the colour of what hides it.
     """
-    points = move(model.camera.back_project(rendering.depth).flatten(1, 2), factors.view)
-    seen_at = model.camera.project(points)[..., :2].reshape(*rendering.depth.shape, 2) / model.camera.centre - 1
+    seen_at, _ = places_in_view(model, factors, rendering)
     colour = sample(x, seen_at.clamp(-1, 1))
     return replace(factors, albedo=2 * colour / rendering.shading[:, None].clamp(min=LEAST_SHADING) - 1)
 

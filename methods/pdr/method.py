@@ -16,6 +16,8 @@ from methods.pdr.encoder import PDREncoder, load_published, parse_blocks
 from methods.pdr.loocc import changed_image, draw_change, loocc_loss
 from methods.pdr.losses import Perceptual
 from methods.pdr.model import BLOCKS, Factors, LossWeights, Model
+from methods.pdr.networks import initialise_he
+from methods.pdr.symmetry import symmetry_loss
 from methods.pdr.training import EarlyStopping, Stopwatch, learned_share
 
 TIMED = 20  # every so many steps are timed and logged
@@ -40,11 +42,13 @@ class PDR(Method):
     unet: bool = False  # the segmentation U-Net's encoder for depth and albedo
     bounded: bool = True  # tanh on light and view (unsup3d) rather than on their features (authors)
     detail: int | None = 16  # resolution of the depth network's map; none: the image's, as published
+    init: Literal["he", "published"] = "he"  # of the albedo network
     depth_init: float = 0.1  # scale of the depth network's last layer at the start; published: 1
     bump: float = 1.0  # height of the fixed dome the depth starts from; published: 0
     template: float = 5.0  # how many times faster the depth that all images share is learned; published: 0, none
     hold: float = 0.3  # share of the training with the dome alone
     blend: float = 0.5  # share of the training after which the learned depth counts in full
+    symmetry: float = 2.0  # weight of likeness of both halves, read off the images; published: 0
     cycle: float = 2.0  # weight of reading changed view and light back off re-renderings; published: 0
     confidence: bool | None = None  # none: for faces, not for cars
     perceptual: Literal["gradient", "vgg16", "none"] = "gradient"  # vgg16: as published
@@ -84,6 +88,8 @@ class PDR(Method):
             mesh_stride=self.mesh_stride,
             rasterizer=self.rasterizer,
         )
+        if self.init == "he":
+            initialise_he(model.netA)
         with torch.no_grad():
             model.netD.network_up[-1].get_parameter("weight").mul_(self.depth_init)
         return PDREncoder(model, parse_blocks(self.blocks))
@@ -153,6 +159,9 @@ class PDR(Method):
         leaves = [output.detach().requires_grad_() for output in outputs]
         rendering = model.render_both(Factors(*leaves[:4]))
         terms = model.losses(rendering, Factors(*leaves[:4]), x, leaves[4:], weights, perceptual)
+        if self.symmetry:
+            terms["symmetry"] = symmetry_loss(model, x, Factors(*leaves[:4]), rendering.first_half())
+            terms["loss"] = terms["loss"] + self.symmetry * terms["symmetry"]
         terms["loss"].backward()
         known = [(output, leaf.grad) for output, leaf in zip(outputs, leaves, strict=True) if leaf.grad is not None]
         if model.blend == 0:  # Adam would make full steps of nothing but weight decay, and empty the depth network

@@ -65,8 +65,8 @@ class Rendering:
     image: Tensor  # (B, 3, H, W) -1 .. 1 in the view, 0 where not valid
 
     def first_half(self) -> Rendering:
-        """Of `Model.render_both`: the images without their mirrored explanations, cut off the graph."""
-        return Rendering(*(getattr(self, field.name).detach().chunk(2)[0] for field in fields(self)))
+        """Of `Model.render_both`: the images without their mirrored explanations."""
+        return Rendering(*(getattr(self, field.name).chunk(2)[0] for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class Model(nn.Module):
     and of translation counts.
     """
 
+    DETACH = False
     blend: Tensor
     relief: Tensor
     template: nn.Parameter | None
@@ -119,7 +120,7 @@ class Model(nn.Module):
         self.border = 1.08 if domain == "car" else 0.7 * MAX_DEPTH + 0.3 * MIN_DEPTH
         self.least_diffuse = 0.5 if domain == "car" else 0.0
         self.register_buffer("blend", torch.tensor(1.0))
-        self.register_buffer("relief", bump * _dome(size), persistent=False)
+        self.register_buffer("relief", bump * _dome(size, domain), persistent=False)
         resolution = detail or size
         self.template = nn.Parameter(torch.zeros(resolution, resolution)) if template else None
 
@@ -188,7 +189,7 @@ class Model(nn.Module):
         """Shade the canonical object, then see it under the view."""
         depth = F.pad(factors.depth[:, :, 2:-2], (2, 2), value=self.border)
         normal = normals(depth, self.camera)
-        shading = shade(normal, factors.light)
+        shading = shade(normal.detach() if self.DETACH else normal, factors.light)
         canonical = (factors.albedo / 2 + 0.5) * shading[:, None] * 2 - 1
         view_depth = warp_depth(depth, factors.view, self.camera, self.rasterizer, self.mesh_stride)
         view_depth = view_depth.clamp(MIN_DEPTH - MARGIN, MAX_DEPTH + MARGIN)
@@ -243,14 +244,19 @@ def _scale(unit: Tensor, low: float, high: float) -> Tensor:
     return (unit + 1) / 2 * (high - low) + low
 
 
-def _dome(size: int) -> Tensor:
-    """(H, W): half an ellipsoid towards the camera, -0.55 in the middle and 0.1 around it, taller than wide.
+def _dome(size: int, domain: Domain) -> Tensor:
+    """(H, W): half an ellipsoid towards the camera, -0.55 in the middle and 0.1 around it.
 
-    0 is the depth that views turn about, so the outline of a head barely moves when the head turns, and what is around
-    it stays where it is.
+    For faces an upright egg, the chin its narrow end; for cars wider than tall, somewhat below the middle. 0 is the
+    depth that views turn about, so the outline of a head barely moves when the head turns, and what is around it stays
+    where it is.
     """
     x = torch.linspace(-1, 1, size)
-    radius = (x / 0.65) ** 2 + ((x[:, None] + 0.05) / 0.95) ** 2
+    y = x[:, None]
+    if domain == "car":
+        radius = (x / 0.85) ** 2 + ((y - 0.1) / 0.5) ** 2
+    else:
+        radius = (x / (0.65 * (1 - 0.3 * y))) ** 2 + ((y + 0.05) / 1.1) ** 2
     dome = 0.1 - 0.65 * (1 - radius).clamp(min=0).sqrt()
     width = size // 32  # the rim's normals change over a few pixels
     padded = F.pad(dome[None, None], [width] * 4, mode="replicate")

@@ -53,7 +53,8 @@ def _pick(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
 def _by_group(data: DataSet, group: str, rng: np.random.Generator) -> Rows:
     label = data.labels[group]
     rows = _ordinary(data)
-    chosen = _pick(np.unique(label[rows]), COLUMNS, rng)
+    numbers, pictures = np.unique(label[rows], return_counts=True)  # some people have a few pictures only
+    chosen = _pick(numbers[pictures > pictures.max() / 2], COLUMNS, rng)
     return [(f"{group} {number}", data.images[rows[label[rows] == number][:COLUMNS]]) for number in chosen]
 
 

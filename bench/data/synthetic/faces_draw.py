@@ -58,8 +58,19 @@ HAIR = {
 IRIS = np.array([[0.25, 0.15, 0.08], [0.20, 0.12, 0.06], [0.30, 0.42, 0.55], [0.28, 0.38, 0.24]])
 
 # Added for men, taken off for women.
-SEX_SHIFT = {"jaw_width": 0.35, "brow_height": -0.3, "nose_width": 0.2, "lip_thickness": -0.2, "neck_width": 0.5,
-             "eye_size": -0.25, "brow_arch": -0.25, "chin_length": 0.2}  # fmt: skip
+SEX_SHIFT = {"jaw_width": 0.35, "brow_height": -0.3, "neck_width": 0.5, "eye_size": -0.25, "chin_length": 0.2}
+
+# Traits of which people have much or little, nothing between, so that a label is not decided by a tenth of a pixel:
+# share of women and of men who have much of it, range of much, range of little.
+TRAITS = {
+    "nose_width": (0.2, 0.42, (0.55, 1.0), (-1.0, 0.0)),
+    "lip_thickness": (0.45, 0.25, (0.55, 1.0), (-1.0, 0.0)),
+    "brow_arch": (0.5, 0.2, (0.6, 1.0), (-1.0, 0.0)),
+    "eye_opening": (0.7, 0.66, (0.0, 1.0), (-1.0, -0.7)),
+    "fat": (0.35, 0.35, (0.6, 1.0), (-1.0, 0.0)),
+    "brow_thickness": (0.2, 0.5, (0.6, 1.0), (-1.0, -0.1)),
+    "hairline": (0.2, 0.6, (0.6, 1.0), (-1.0, 0.0)),
+}
 
 Rule = Callable[[Table], np.ndarray]
 ATTRIBUTES: dict[str, Rule] = {  # CelebA's names -> the rows for which it holds
@@ -69,7 +80,7 @@ ATTRIBUTES: dict[str, Rule] = {  # CelebA's names -> the rows for which it holds
     "Bald": lambda t: t["bald"] > 0.5,
     "Bangs": lambda t: (t["bangs"] > 0.5) & (t["bald"] < 0.5),
     "Big_Lips": lambda t: t["lip_thickness"] > 0.3,
-    "Big_Nose": lambda t: t["nose_width"] + 0.5 * t["nose_length"] > 0.4,
+    "Big_Nose": lambda t: t["nose_width"] > 0.3,
     "Black_Hair": lambda t: (t["hair_colour"] == 0) & (t["bald"] < 0.5),
     "Blond_Hair": lambda t: (t["hair_colour"] == 2) & (t["bald"] < 0.5),
     "Brown_Hair": lambda t: (t["hair_colour"] == 1) & (t["bald"] < 0.5),
@@ -115,19 +126,21 @@ def draw_people(count: int, seed: int) -> Table:
         people[name] = rng.uniform(-1, 1, count)
     for name, shift in SEX_SHIFT.items():
         people[name] = (people[name] * 0.85 + shift * sex).clip(-1, 1)
+    for name, (women, men, much, little) in TRAITS.items():
+        has = rng.random(count) < np.where(male > 0, men, women)
+        people[name] = np.where(has, rng.uniform(*much, count), rng.uniform(*little, count))
     people["bald"] = (rng.random(count) < np.where(male > 0, 0.28, 0.04)).astype(float)
     people["hair_length"] = np.where(male > 0, rng.beta(1.2, 4, count), rng.beta(3, 1.4, count))
     people["bangs"] = (rng.random(count) < np.where(male > 0, 0.25, 0.45)).astype(float)
-    people["hairline"] = np.where(male > 0, rng.uniform(-0.6, 1, count), rng.uniform(-1, 0.7, count))
     people["hair_wave"] = np.where(rng.random(count) < 0.45, rng.uniform(0.6, 1, count), rng.uniform(0, 0.25, count))
     people["parting"] = rng.uniform(-1, 1, count)
     _draw_colours(people, rng)
     for name, share in {"stubble": 0.45, "moustache": 0.42, "goatee": 0.42, "sideburns": 0.4}.items():
         people[name] = male * (rng.random(count) < share) * rng.uniform(0.55, 1, count)
-    people["brow_thickness"] = (rng.uniform(-1, 1, count) * 0.8 + 0.3 * sex).clip(-1, 1)
     people["brow_density"] = rng.uniform(0.6, 0.95, count)
     people["wrinkles"] = (1.6 * age - 0.6).clip(0, 1) * rng.uniform(0.7, 1, count)
-    people["bags"] = (0.7 * rng.random(count) + 0.45 * age).clip(0, 1)
+    bags = rng.random(count) < 0.1 + 0.5 * age
+    people["bags"] = np.where(bags, rng.uniform(0.75, 1, count), rng.uniform(0, 0.2, count))
     people["freckles"] = (rng.random(count) < 0.2) * rng.uniform(0.5, 1, count)
     people["freckle_phase"] = rng.uniform(0, 2 * math.pi, count)
     people["likes_glasses"] = rng.random(count) < 0.4
@@ -152,13 +165,17 @@ def _draw_colours(people: Table, rng: np.random.Generator) -> None:
     people["lips"] = 0.5 * people["skin"] * [1.0, 0.75, 0.78] + 0.5 * tint * people["skin"].mean(1, keepdims=True) * 1.4
 
 
-def draw_pictures(people: Table, images_per_person: int, seed: int) -> Table:
-    """`images_per_person` pictures of each person, in order of the people. Emotions are dealt out evenly."""
-    identity = np.repeat(np.arange(len(people["male"])), images_per_person)
+def draw_pictures(people: Table, images_per_person: int | np.ndarray, seed: int) -> Table:
+    """`images_per_person` pictures of each person, in order of the people. Emotions are dealt out evenly.
+
+    `images_per_person`: a number for all, or (people,) one for each.
+    """
+    pictures = np.broadcast_to(images_per_person, len(people["male"]))
+    identity = np.repeat(np.arange(len(pictures)), pictures)
     count, rng = len(identity), np.random.default_rng([seed, 2])
     table = {name: column[identity] for name, column in people.items()}
     table["identity"] = identity
-    deal = [rng.permutation(np.arange(images_per_person) + start) for start in range(len(people["male"]))]
+    deal = [rng.permutation(np.arange(number) + start) for start, number in enumerate(pictures)]
     table["emotion"] = np.concatenate(deal) % len(EMOTIONS)
     intensity = rng.uniform(LEAST_INTENSITY, 1, count)
     table["emotion_intensity"] = np.where(table["emotion"] == EMOTIONS.index("neutral"), 0, intensity)

@@ -31,7 +31,7 @@ def step(x: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
 def skull(f: Factors, latitude: Tensor, longitude: Tensor) -> Tensor:
     """(B, N, 3): the head without its face. Latitude -pi/2 at the crown, pi/2 under the chin; longitude 0 in front."""
     s, c = torch.sin(latitude), torch.cos(latitude).clamp(min=0)
-    width = WIDTH * c * (1 + 0.09 * f["head_width"] + (0.16 * f["jaw_width"] + 0.10 * f["fat"]) * bump(s, 0.68, 0.3))
+    width = WIDTH * c * (1 + 0.09 * f["head_width"] + (0.16 * f["jaw_width"] + 0.17 * f["fat"]) * bump(s, 0.68, 0.3))
     width = width * (1 + 0.05 * f["cheekbones"] * bump(s, 0.18, 0.2) + 0.04 * bump(s, -0.5, 0.3))
     y = s * (1 + 0.05 * f["head_length"]) + 0.10 * f["chin_length"] * step(s, 0.45, 1)
     y = y + 0.08 * f["forehead"] * s.clamp(max=0)
@@ -48,7 +48,7 @@ def features(f: Factors) -> dict[str, Tensor]:
         "eye_width": 0.19 + 0.02 * f["eye_size"],
         "brow_y": BROW_Y - 0.035 * f["brow_height"],
         "nose_y": NOSE_Y + 0.05 * f["nose_length"],
-        "nose_width": 0.155 + 0.045 * f["nose_width"],
+        "nose_width": 0.165 + 0.08 * f["nose_width"],
         "mouth_y": MOUTH_Y + 0.025 * f["mouth_height"] + 0.02 * f["nose_length"] - 0.03 * f["lip_raise"],
         "mouth_width": (0.305 + 0.04 * f["mouth_width"])
         * (1 + 0.22 * f["corner_pull"] + 0.25 * f["lip_stretch"] - 0.15 * f["jaw_drop"] - 0.06 * f["lip_press"]),
@@ -62,7 +62,7 @@ def mouth_curves(f: Factors, at: dict[str, Tensor], u: Tensor) -> tuple[Tensor, 
     inside = (1 - t * t).clamp(min=0)
     corners = 0.17 * (f["corner_pull"] - 0.85 * f["corner_drop"] - 0.25 * f["lip_stretch"])
     middle = at["mouth_y"] - corners * (t * t - 0.35) - 0.03 * f["chin_raise"] * inside
-    lip = (0.074 + 0.03 * f["lip_thickness"]) * (1 - 0.55 * f["lip_press"]) * (1 - 0.15 * f["corner_pull"])
+    lip = (0.08 + 0.055 * f["lip_thickness"]) * (1 - 0.55 * f["lip_press"]) * (1 - 0.15 * f["corner_pull"])
     square = inside ** (0.5 + 0.4 * f["jaw_drop"])
     bow = 1 - 0.22 * bump(t, 0.0, 0.16)
     top_edge = middle - at["opening"] * 0.3 * square - 0.04 * f["lip_raise"] * bump(t, 0.0, 0.6)
@@ -86,7 +86,7 @@ def head(f: Factors, latitude: Tensor, longitude: Tensor) -> Tensor:
     y = y + 0.17 * f["jaw_drop"] * step(v, 0.6, 0.95)
     cheek = f["cheek_raise"] + 0.6 * f["corner_pull"]
     side = torch.where(u < 0, -1.0, 1.0)
-    x = x + side * front * 0.06 * (f["fat"] + 0.4 * f["corner_pull"]) * bump(u.abs(), 0.5, 0.2) * bump(v, 0.45, 0.25)
+    x = x + side * front * (0.10 * f["fat"] + 0.024 * f["corner_pull"]) * bump(u.abs(), 0.5, 0.2) * bump(v, 0.45, 0.25)
     z = z - front * (_relief(f, u, v) + 0.045 * cheek * bump(u.abs(), 0.38, 0.14) * bump(v, 0.28, 0.13))
     return torch.stack((x, y, z), -1)
 
@@ -102,7 +102,7 @@ def _relief(f: Factors, u: Tensor, v: Tensor) -> Tensor:
     out = out - 0.085 * socket + 0.06 * ball
     out = out - 0.02 * f["wrinkles"] * bump(a, at["eye_x"], 0.14) * bump(v, at["eye_y"] + 0.16, 0.05)
     out = out + (0.05 + 0.03 * f["cheekbones"]) * bump(a, 0.42, 0.16) * bump(v, 0.2, 0.14)
-    out = out + 0.05 * f["fat"] * bump(a, 0.4, 0.2) * bump(v, 0.52, 0.2)
+    out = out + 0.08 * f["fat"] * bump(a, 0.4, 0.2) * bump(v, 0.52, 0.2)
     out = out + _nose(f, at, u, v)
     out = out + 0.06 * bump(u, 0.0, 0.3) * bump(v, at["mouth_y"] + 0.02, 0.2)
     top, top_edge, bottom_edge, bottom, inside = mouth_curves(f, at, u)

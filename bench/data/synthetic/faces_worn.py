@@ -19,7 +19,7 @@ HIDDEN = (0.0, 0.0, 0.1)  # inside every head
 def hair_end(f: Factors, longitude: Tensor) -> Tensor:
     """Where the hair ends, as a latitude; beyond 0 the hair hangs straight down and it counts height instead."""
     a = longitude.abs()
-    fringe = -0.74 - 0.16 * f["hairline"] - 0.10 * f["hairline"] * bump(a, 0.55, 0.2)
+    fringe = -0.71 - 0.24 * f["hairline"] - 0.10 * f["hairline"] * bump(a, 0.55, 0.2)
     fringe = torch.where(f["bangs"] > 0.5, -0.27 + 0.04 * torch.sin(9 * longitude + 3 * f["parting"]), fringe)
     sides = 0.02 + 0.30 * f["sideburns"] + 1.35 * step(f["hair_length"], 0.25, 0.9)
     nape = 0.50 + 0.9 * step(f["hair_length"], 0.25, 0.9)

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from bench.api import BadInput, DataSet, Domain, Place, Source, Split
 from bench.data.splits import split_between, split_within
 from bench.data.synthetic import faces_draw as draw
+from bench.data.synthetic.faces_features import MASK_CLASSES
 from bench.data.synthetic.faces_mesh import closed, faces, head_vertices
-from bench.data.synthetic.faces_paint import MASK_CLASSES, painter
+from bench.data.synthetic.faces_paint import painter
 from bench.data.synthetic.scene import place as place_before_camera
 from bench.data.synthetic.scene import render
 from bench.data.synthetic.shifts import add_shifts
@@ -23,6 +24,7 @@ from bench.data.synthetic.store import rendered, source_fingerprint
 SCALE = 0.072  # size of one head unit; the picture is 0.175 wide at depth 1
 LIFT = -0.1  # moves the head up, in head units
 NOISE = 0.012  # standard deviation of the sensor noise
+FEWER = 5  # times less pictures of those who are in training alone
 MAPS = ("mask", "depth", "normals", "albedo", "shading", "foreground")
 
 
@@ -35,6 +37,7 @@ class SynFaces(Source):
 
     people: int = 400
     images_per_person: int = 20
+    further: int = 2  # times as many people again, in training alone: traits are learned from people, not pictures
     ood_per_step: int = 200  # test pictures rendered again at each of the 2 x 5 out-of-distribution steps
     seed: int = 0
 
@@ -44,8 +47,8 @@ class SynFaces(Source):
 
     def load(self, place: Place) -> DataSet:
         """Render once into the cache (about a minute at the default size), then map."""
-        if self.people < 5 or self.images_per_person < 5 or self.ood_per_step < 1:
-            raise BadInput("synfaces needs at least people=5, images_per_person=5 and ood_per_step=1")
+        if self.people < 5 or self.images_per_person < 5 or self.ood_per_step < 1 or self.further < 0:
+            raise BadInput("synfaces needs at least people=5, images_per_person=5, ood_per_step=1 and further=0")
         table, splits = self.tables()
         labels = draw.labels_of(table)
         fingerprint = self.fingerprint(place)
@@ -67,11 +70,17 @@ class SynFaces(Source):
         )
 
     def tables(self) -> tuple[draw.Table, dict[str, Split]]:
-        """The factors of every picture and the splits: people x images_per_person pictures, then the shifts'."""
-        people = draw.draw_people(self.people, self.seed)
-        table = draw.draw_pictures(people, self.images_per_person, self.seed)
+        """The factors of every picture and the splits: people x images_per_person pictures, those of further people, of
+        whom there are `FEWER` times less each, then the shifts'.
+        """
+        more = self.further * self.people
+        people = draw.draw_people(self.people + more, self.seed)
+        pictures = np.repeat([self.images_per_person, self.images_per_person // FEWER], [self.people, more])
+        table = draw.draw_pictures(people, pictures, self.seed)
         table["scene"] = np.arange(len(table["identity"]))
-        default = split_between(table["identity"], self.seed)
+        dealt = self.people * self.images_per_person
+        default = dict(split_between(table["identity"][:dealt], self.seed))
+        default["train"] = np.concatenate([default["train"], table["scene"][dealt:]])
         shifts = {"ood_lighting": ("light_angle", draw.LIGHT_STEPS), "ood_viewpoint": ("yaw", draw.YAW_STEPS)}
         whole, splits = add_shifts(table, default, self.ood_per_step, shifts, self.seed)
         pretrain = {part: default[part] for part in ("train", "val")}

@@ -1,0 +1,43 @@
+"""Symmetry read off the images themselves: an object's two halves, taken back to the canonical frame, look alike.
+
+The mirrored explanation (unsup3d, section 3.1) says so too, but through the albedo network, which is blurred for
+thousands of steps and so tells little about where things are. Here every canonical pixel takes its colour from where
+the view shows it, less its shading, and the result is held against its own mirror image. That needs no albedo: eyes,
+mouth and outline of a turned head fall on each other only under the right turn and the right depth, and two cheeks
+under light from the side have one colour only under the right light.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from bench.render.camera import move
+from bench.render.shading import shade
+from bench.render.warp import sample
+from methods.pdr.model import Factors, Model, Rendering
+
+LEAST_SHADING = 0.1  # darker pixels do not tell their albedo
+RIM = 0.05  # of the dome: what lies deeper is taken for background, which is not symmetric
+HIDDEN = 0.02  # what lies this much deeper than what the view shows is hidden by it
+
+
+def places_in_view(model: Model, factors: Factors, rendering: Rendering) -> tuple[Tensor, Tensor]:
+    """Where the view shows the canonical pixels: (B, H, W, 2) in -1 .. 1 within the image, and depths (B, H, W)."""
+    points = move(model.camera.back_project(rendering.depth).flatten(1, 2), factors.view)
+    screen = model.camera.project(points).reshape(*rendering.depth.shape, 3)
+    return screen[..., :2] / model.camera.centre - 1, screen[..., 2]
+
+
+def symmetry_loss(model: Model, x: Tensor, factors: Factors, rendering: Rendering) -> Tensor:
+    """Mean absolute difference of images x (B, 3, H, W) in [0, 1], taken back to the canonical frame and freed of
+    shading, to their mirror images; over pixels of the dome that are seen on both sides.
+
+    `rendering`: of `factors`. Shading counts relative to its mean, so that brighter light makes nothing more alike.
+    """
+    places, depth = places_in_view(model, factors, rendering)
+    shading = shade(rendering.normals, factors.light)[:, None].clamp(min=LEAST_SHADING)
+    colour = sample(x, places) * (shading.mean((2, 3), keepdim=True) / shading)
+    shown = sample(rendering.view_depth.detach()[:, None], places.detach())[:, 0]
+    seen = (places.detach().abs() < 1).all(-1) & (depth.detach() < shown + HIDDEN)
+    mask = (seen & seen.flip(2) & (model.relief < RIM))[:, None].to(x)
+    return ((colour - colour.flip(3)).abs().mean(1, keepdim=True) * mask).sum() / mask.sum().clamp(min=1)
