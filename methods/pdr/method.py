@@ -20,7 +20,7 @@ from methods.pdr.networks import initialise_he
 from methods.pdr.symmetry import symmetry_loss
 from methods.pdr.training import EarlyStopping, Stopwatch, learned_share
 
-TIMED = 20  # every so many steps are timed and logged
+TIMED = 50  # two steps in so many are timed and logged, one with each second look
 MOST_VALIDATION_IMAGES = 512
 
 
@@ -48,7 +48,7 @@ class PDR(Method):
     template: float = 5.0  # how many times faster the depth that all images share is learned; published: 0, none
     hold: float = 0.3  # share of the training with the dome alone
     blend: float = 0.5  # share of the training after which the learned depth counts in full
-    symmetry: float = 2.0  # weight of likeness of both halves, read off the images; published: 0
+    symmetry: float | None = None  # weight of likeness of both halves; none: for faces 2, cars 0; published: 0
     cycle: float = 2.0  # weight of reading changed view and light back off re-renderings; published: 0
     confidence: bool | None = None  # none: for faces, not for cars
     perceptual: Literal["gradient", "vgg16", "none"] = "gradient"  # vgg16: as published
@@ -113,17 +113,18 @@ class PDR(Method):
         every = self.validate_every or max(len(data.train) // self.batch, 1)
         model.train()
         for step in run.steps(self.steps, model=model, optimiser=optimiser, schedule=schedule, best=best):
-            watch.start(step % TIMED == 0)
+            watch.start(step % TIMED < 2)
             model.blend.fill_(learned_share(step, self.steps, self.hold, self.blend))
             x = run.batch(data.train, self.batch, step)
             if self.mirror:
                 x = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x.flip(3), x)
             watch.lap("rest")
-            terms = self.gradients(model, x, loss_weights, perceptual, optimiser, watch)
+            looks_at = self.second_look(step)
+            terms = self.gradients(model, x, loss_weights, perceptual, optimiser, watch, looks_at)
             optimiser.step()
             schedule.step()
             watch.lap("rest")
-            if step % TIMED == 0 or not torch.isfinite(terms["loss"]):
+            if step % TIMED < 2 or not torch.isfinite(terms["loss"]):
                 for name, value in terms.items():
                     run.log(name, step, value.item())
             if (step + 1) % every == 0 or step + 1 == self.steps:
@@ -139,6 +140,15 @@ class PDR(Method):
         run.facts.update(optimiser_steps=step + 1, images_seen=(step + 1) * min(self.batch, len(data.train)))
         run.facts.update(val_loss=best.lowest, time_share=watch.shares(), perceptual=self.perceptual)
 
+    def second_look(self, step: int) -> str:
+        """What the scene is changed and rendered once more for: LOOCC and the cycle take turns. "" for nothing.
+
+        Without LOOCC its turns are left out, so that the cycle is no more with the one than with the other.
+        """
+        if self.cycle and step % 2 == 0:
+            return "cycle"
+        return "" if self.loocc == "off" else "loocc"
+
     def gradients(
         self,
         model: Model,
@@ -147,8 +157,12 @@ class PDR(Method):
         perceptual: Perceptual | None,
         optimiser: torch.optim.Optimizer,
         watch: Stopwatch,
+        looks_at: str,
     ) -> dict[str, Tensor]:
-        """Forward and backward for one batch. The networks' backward starts from the gradients of their outputs."""
+        """Forward and backward for one batch. The networks' backward starts from the gradients of their outputs.
+
+        `looks_at`: what the changed scene is rendered for in this step, "loocc", "cycle" or "" for nothing.
+        """
         optimiser.zero_grad(set_to_none=True)
         with forward_pass(self.precision, x.device):
             factors, features = model.decompose(x)
@@ -159,9 +173,9 @@ class PDR(Method):
         leaves = [output.detach().requires_grad_() for output in outputs]
         rendering = model.render_both(Factors(*leaves[:4]))
         terms = model.losses(rendering, Factors(*leaves[:4]), x, leaves[4:], weights, perceptual)
-        if self.symmetry:
+        if weights.symmetry:
             terms["symmetry"] = symmetry_loss(model, x, Factors(*leaves[:4]), rendering.first_half())
-            terms["loss"] = terms["loss"] + self.symmetry * terms["symmetry"]
+            terms["loss"] = terms["loss"] + weights.symmetry * terms["symmetry"]
         terms["loss"].backward()
         known = [(output, leaf.grad) for output, leaf in zip(outputs, leaves, strict=True) if leaf.grad is not None]
         if model.blend == 0:  # Adam would make full steps of nothing but weight decay, and empty the depth network
@@ -169,28 +183,24 @@ class PDR(Method):
         roots, gradients = [output for output, _ in known], [gradient for _, gradient in known]
         watch.lap("rendering")
 
-        if self.loocc != "off" and model.blend > 0:  # a dome alone, seen again, would teach the depth network silence
-            weight = self.loocc_weight * model.blend.item()
+        second, weight = None, self.loocc_weight * model.blend.item()  # a second look, at the scene changed
+        if looks_at == "loocc" and weight:  # a dome alone, seen again, would teach the depth network silence
             change = draw_change(self.loocc)
             image = changed_image(model, x, factors, change, self.loocc_strength)
             watch.lap("rendering")
             with forward_pass(self.precision, x.device):
                 again = model.features(image, [name for name in BLOCKS if name != change])
-            loocc = loocc_loss(features, again, self.loocc_temperature, self.loocc_normalise)
-            roots.append(weight * loocc)
-            gradients.append(torch.ones_like(loocc))
-            terms["loocc"] = loocc
-            terms["loss"] = terms["loss"] + weight * loocc
-            watch.lap("network")
-        if self.cycle:
+            second = loocc_loss(features, again, self.loocc_temperature, self.loocc_normalise)
+        elif looks_at == "cycle":
             changed = changed_images(model, x, factors.detach(), rendering.first_half())
             watch.lap("rendering")
             with forward_pass(self.precision, x.device):
-                cycle = cycle_loss(model, *changed)
-            roots.append(self.cycle * cycle)
-            gradients.append(torch.ones_like(cycle))
-            terms["cycle"] = cycle
-            terms["loss"] = terms["loss"] + self.cycle * cycle
+                second, weight = cycle_loss(model, *changed), self.cycle
+        if second is not None:
+            roots.append(weight * second)
+            gradients.append(torch.ones_like(second))
+            terms[looks_at] = second
+            terms["loss"] = terms["loss"] + weight * second
         torch.autograd.backward(roots, gradients)
         watch.lap("network")
         return {name: term.detach() for name, term in terms.items()}
@@ -222,6 +232,7 @@ class PDR(Method):
             flip=self.flip if self.flip is not None else (1.0 if car else 0.5),
             smoothness=self.smoothness if self.smoothness is not None else (0.1 if car else 0.0),
             flat_albedo=self.flat_albedo,
+            symmetry=self.symmetry if self.symmetry is not None else (0.0 if car else 2.0),
         )
 
     def optimiser(self, model: Model) -> torch.optim.Adam:

@@ -64,6 +64,10 @@ class Rendering:
     valid: Tensor  # (B, H, W) bool: pixels that see the object
     image: Tensor  # (B, 3, H, W) -1 .. 1 in the view, 0 where not valid
 
+    def detach(self) -> Rendering:
+        """The same, cut off the graph."""
+        return Rendering(*(getattr(self, field.name).detach() for field in fields(self)))
+
     def first_half(self) -> Rendering:
         """Of `Model.render_both`: the images without their mirrored explanations."""
         return Rendering(*(getattr(self, field.name).chunk(2)[0] for field in fields(self)))
@@ -77,6 +81,7 @@ class LossWeights:
     flip: float = 0.5
     smoothness: float = 0.0
     flat_albedo: float = 0.0
+    symmetry: float = 0.0
 
 
 class Model(nn.Module):
@@ -88,7 +93,6 @@ class Model(nn.Module):
     and of translation counts.
     """
 
-    DETACH = False
     blend: Tensor
     relief: Tensor
     template: nn.Parameter | None
@@ -189,7 +193,7 @@ class Model(nn.Module):
         """Shade the canonical object, then see it under the view."""
         depth = F.pad(factors.depth[:, :, 2:-2], (2, 2), value=self.border)
         normal = normals(depth, self.camera)
-        shading = shade(normal.detach() if self.DETACH else normal, factors.light)
+        shading = shade(normal, factors.light)
         canonical = (factors.albedo / 2 + 0.5) * shading[:, None] * 2 - 1
         view_depth = warp_depth(depth, factors.view, self.camera, self.rasterizer, self.mesh_stride)
         view_depth = view_depth.clamp(MIN_DEPTH - MARGIN, MAX_DEPTH + MARGIN)

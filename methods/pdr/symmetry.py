@@ -32,12 +32,14 @@ def symmetry_loss(model: Model, x: Tensor, factors: Factors, rendering: Renderin
     """Mean absolute difference of images x (B, 3, H, W) in [0, 1], taken back to the canonical frame and freed of
     shading, to their mirror images; over pixels of the dome that are seen on both sides.
 
-    `rendering`: of `factors`. Shading counts relative to its mean, so that brighter light makes nothing more alike.
+    `rendering`: of `factors`. Shading counts relative to its mean, so that brighter light makes nothing more alike. Only
+    view and light learn from it: depth, which it could also improve, got rougher (results/reference/lab.md).
     """
+    rendering = rendering.detach()
     places, depth = places_in_view(model, factors, rendering)
     shading = shade(rendering.normals, factors.light)[:, None].clamp(min=LEAST_SHADING)
     colour = sample(x, places) * (shading.mean((2, 3), keepdim=True) / shading)
-    shown = sample(rendering.view_depth.detach()[:, None], places.detach())[:, 0]
+    shown = sample(rendering.view_depth[:, None], places.detach())[:, 0]
     seen = (places.detach().abs() < 1).all(-1) & (depth.detach() < shown + HIDDEN)
     mask = (seen & seen.flip(2) & (model.relief < RIM))[:, None].to(x)
     return ((colour - colour.flip(3)).abs().mean(1, keepdim=True) * mask).sum() / mask.sum().clamp(min=1)
