@@ -156,19 +156,18 @@ class TestTraining:
         before = {name: p.clone() for name, p in model.named_parameters()}
         for blend in (0.0, 0.5):
             model.blend.fill_(blend)
-            method.gradients(model, x, method.loss_weights("face"), None, optimiser, Stopwatch(x.device), "cycle")
+            method.gradients(model, x, method.loss_weights("face"), None, optimiser, Stopwatch(x.device))
             optimiser.step()
             moved = {name.split(".")[0] for name, p in model.named_parameters() if not torch.equal(p, before[name])}
             assert {"netA", "netL", "netV"} <= moved and ("netD" in moved) == (blend > 0)
 
-    @pytest.mark.parametrize("looks_at", ["loocc", "cycle", ""])
-    def test_split_backward_gives_the_whole_gradient(self, x, looks_at):
+    def test_split_backward_gives_the_whole_gradient(self, x):
         method = small(loocc="light", confidence=True, precision="float32")
         model = build(method, SIZE).model
         weights = method.loss_weights("face")
         optimiser = torch.optim.SGD(model.parameters(), lr=0.0)
         torch.manual_seed(3)
-        method.gradients(model, x, weights, None, optimiser, Stopwatch(x.device), looks_at)
+        method.gradients(model, x, weights, None, optimiser, Stopwatch(x.device))
         found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
         model.zero_grad()
         torch.manual_seed(3)
@@ -176,23 +175,15 @@ class TestTraining:
         rendering = model.render_both(factors)
         loss = model.losses(rendering, factors, x, model.netC(x * 2 - 1), weights, None)["loss"]
         loss = loss + weights.symmetry * symmetry.symmetry_loss(model, x, factors, rendering.first_half())
-        if looks_at == "loocc":
-            image = loocc.changed_image(model, x, factors, "light", 1.0)
-            again = model.features(image, ["depth", "albedo", "view"])
-            loss = loss + method.loocc_weight * loocc.loocc_loss(features, again, 0.5, True)
-        elif looks_at == "cycle":
-            changed = cycle.changed_images(model, x, factors.detach(), rendering.first_half())
-            loss = loss + method.cycle * cycle.cycle_loss(model, *changed)
-        loss.backward()
+        image = loocc.changed_image(model, x, factors, "light", 1.0)
+        again = model.features(image, ["depth", "albedo", "view"])
+        loss = loss + method.loocc_weight * loocc.loocc_loss(features, again, 0.5, True)
+        changed = cycle.changed_images(model, x, factors.detach(), rendering.first_half())
+        (loss + method.cycle * cycle.cycle_loss(model, *changed)).backward()
         for name, p in model.named_parameters():
             if p.grad is not None and p.grad.abs().max() > 0:
                 scale = p.grad.abs().max()
                 torch.testing.assert_close(found[name] / scale, p.grad / scale, atol=1e-4, rtol=0)
-
-    def test_loocc_and_the_cycle_take_turns(self):
-        assert [small(loocc="both").second_look(step) for step in range(4)] == ["cycle", "loocc"] * 2
-        assert [small(loocc="off").second_look(step) for step in range(2)] == ["cycle", ""]
-        assert [small(loocc="both", cycle=0.0).second_look(step) for step in range(2)] == ["loocc"] * 2
 
     def test_bfloat16_is_for_the_networks_alone(self, x, monkeypatch):
         monkeypatch.setattr("methods.common.computes_bfloat16", lambda device: True)
@@ -208,8 +199,7 @@ class TestTraining:
 
             monkeypatch.setattr(model, name, watched)
         weights, optimiser = method.loss_weights("face"), method.optimiser(model)
-        for looks_at in ("loocc", "cycle"):
-            method.gradients(model, x, weights, None, optimiser, Stopwatch(x.device), looks_at)
+        method.gradients(model, x, weights, None, optimiser, Stopwatch(x.device))
         assert used == {"render": {False}, "decompose": {True}}
 
     def test_resumes_to_the_step(self, tmp_path):

@@ -20,7 +20,7 @@ from methods.pdr.networks import initialise_he
 from methods.pdr.symmetry import symmetry_loss
 from methods.pdr.training import EarlyStopping, Stopwatch, learned_share
 
-TIMED = 50  # two steps in so many are timed and logged, one with each second look
+TIMED = 20  # every so many steps are timed and logged
 MOST_VALIDATION_IMAGES = 512
 
 
@@ -113,18 +113,17 @@ class PDR(Method):
         every = self.validate_every or max(len(data.train) // self.batch, 1)
         model.train()
         for step in run.steps(self.steps, model=model, optimiser=optimiser, schedule=schedule, best=best):
-            watch.start(step % TIMED < 2)
+            watch.start(step % TIMED == 0)
             model.blend.fill_(learned_share(step, self.steps, self.hold, self.blend))
             x = run.batch(data.train, self.batch, step)
             if self.mirror:
                 x = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x.flip(3), x)
             watch.lap("rest")
-            looks_at = self.second_look(step)
-            terms = self.gradients(model, x, loss_weights, perceptual, optimiser, watch, looks_at)
+            terms = self.gradients(model, x, loss_weights, perceptual, optimiser, watch)
             optimiser.step()
             schedule.step()
             watch.lap("rest")
-            if step % TIMED < 2 or not torch.isfinite(terms["loss"]):
+            if step % TIMED == 0 or not torch.isfinite(terms["loss"]):
                 for name, value in terms.items():
                     run.log(name, step, value.item())
             if (step + 1) % every == 0 or step + 1 == self.steps:
@@ -140,15 +139,6 @@ class PDR(Method):
         run.facts.update(optimiser_steps=step + 1, images_seen=(step + 1) * min(self.batch, len(data.train)))
         run.facts.update(val_loss=best.lowest, time_share=watch.shares(), perceptual=self.perceptual)
 
-    def second_look(self, step: int) -> str:
-        """What the scene is changed and rendered once more for: LOOCC and the cycle take turns. "" for nothing.
-
-        Without LOOCC its turns are left out, so that the cycle is no more with the one than with the other.
-        """
-        if self.cycle and step % 2 == 0:
-            return "cycle"
-        return "" if self.loocc == "off" else "loocc"
-
     def gradients(
         self,
         model: Model,
@@ -157,12 +147,8 @@ class PDR(Method):
         perceptual: Perceptual | None,
         optimiser: torch.optim.Optimizer,
         watch: Stopwatch,
-        looks_at: str,
     ) -> dict[str, Tensor]:
-        """Forward and backward for one batch. The networks' backward starts from the gradients of their outputs.
-
-        `looks_at`: what the changed scene is rendered for in this step, "loocc", "cycle" or "" for nothing.
-        """
+        """Forward and backward for one batch. The networks' backward starts from the gradients of their outputs."""
         optimiser.zero_grad(set_to_none=True)
         with forward_pass(self.precision, x.device):
             factors, features = model.decompose(x)
@@ -183,24 +169,24 @@ class PDR(Method):
         roots, gradients = [output for output, _ in known], [gradient for _, gradient in known]
         watch.lap("rendering")
 
-        second, weight = None, self.loocc_weight * model.blend.item()  # a second look, at the scene changed
-        if looks_at == "loocc" and weight:  # a dome alone, seen again, would teach the depth network silence
+        if self.loocc != "off" and model.blend > 0:  # a dome alone, seen again, would teach the depth network silence
             change = draw_change(self.loocc)
             image = changed_image(model, x, factors, change, self.loocc_strength)
             watch.lap("rendering")
             with forward_pass(self.precision, x.device):
                 again = model.features(image, [name for name in BLOCKS if name != change])
-            second = loocc_loss(features, again, self.loocc_temperature, self.loocc_normalise)
-        elif looks_at == "cycle":
+            terms["loocc"] = loocc_loss(features, again, self.loocc_temperature, self.loocc_normalise)
+            roots.append(self.loocc_weight * model.blend.item() * terms["loocc"])
+            watch.lap("network")
+        if self.cycle:
             changed = changed_images(model, x, factors.detach(), rendering.first_half())
             watch.lap("rendering")
             with forward_pass(self.precision, x.device):
-                second, weight = cycle_loss(model, *changed), self.cycle
-        if second is not None:
-            roots.append(weight * second)
-            gradients.append(torch.ones_like(second))
-            terms[looks_at] = second
-            terms["loss"] = terms["loss"] + weight * second
+                terms["cycle"] = cycle_loss(model, *changed)
+            roots.append(self.cycle * terms["cycle"])
+        second_looks = roots[len(gradients) :]
+        gradients += [torch.ones_like(loss) for loss in second_looks]
+        terms["loss"] = terms["loss"] + sum(second_looks)
         torch.autograd.backward(roots, gradients)
         watch.lap("network")
         return {name: term.detach() for name, term in terms.items()}

@@ -32,8 +32,8 @@ def symmetry_loss(model: Model, x: Tensor, factors: Factors, rendering: Renderin
     """Mean absolute difference of images x (B, 3, H, W) in [0, 1], taken back to the canonical frame and freed of
     shading, to their mirror images; over pixels of the dome that are seen on both sides.
 
-    `rendering`: of `factors`. Shading counts relative to its mean, so that brighter light makes nothing more alike. Only
-    view and light learn from it: depth, which it could also improve, got rougher (results/reference/lab.md).
+    `rendering`: of `factors`. Shading counts relative to its mean, so that brighter light makes nothing more alike.
+    Only view and light learn from it: depth, which it could also improve, got rougher (results/reference/lab.md).
     """
     rendering = rendering.detach()
     places, depth = places_in_view(model, factors, rendering)
