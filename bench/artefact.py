@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bench.api import BadInput, Encoder
-from bench.store import file_hash, read_json, write_json
+from bench.store import UMASK, file_hash, read_json, write_json
 
 WEIGHTS = "model.safetensors"
 
@@ -47,7 +47,9 @@ def save_state(
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
+        temporary.chmod(0o777 & ~UMASK)  # both are made for their owner alone, and colleagues share results
         save_file(state, temporary / WEIGHTS)
+        (temporary / WEIGHTS).chmod(0o666 & ~UMASK)
         if extras is not None:
             extras(temporary)
         write_json(temporary / "manifest.json", {**manifest, "sha256": file_hash(temporary / WEIGHTS)})

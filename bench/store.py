@@ -33,7 +33,7 @@ def _umask() -> int:
     return mask
 
 
-_UMASK = _umask()
+UMASK = _umask()
 
 
 def digest(content: Any) -> str:
@@ -55,7 +55,7 @@ def writing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.fchmod(descriptor, 0o666 & ~_UMASK)  # mkstemp's 0600 would keep colleagues from reading the results
+    os.fchmod(descriptor, 0o666 & ~UMASK)  # mkstemp's 0600 would keep colleagues from reading the results
     try:
         with os.fdopen(descriptor, mode) as stream:
             yield stream

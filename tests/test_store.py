@@ -74,3 +74,12 @@ def test_artefacts_are_found_in_layers_and_checked(tmp_path):
     (found / "model.safetensors").write_bytes(content)
     with pytest.raises(BadInput, match="not the one its manifest describes"):
         load_module(found, Small())
+
+
+def test_trained_models_are_there_for_colleagues(tmp_path):
+    save_encoder(tmp_path / "model", Small(), {}, {}, torch.zeros(1, 3, 16, 16))
+    ordinary = tmp_path / "ordinary"
+    ordinary.mkdir()
+    (ordinary / "file").touch()
+    for path, like in ((tmp_path / "model", ordinary), (tmp_path / "model" / "model.safetensors", ordinary / "file")):
+        assert path.stat().st_mode == like.stat().st_mode
