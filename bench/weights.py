@@ -34,7 +34,7 @@ class Check:
 def ship(run: Store, to: Path = SHIPPED) -> int:
     """Copy every artefact of a run's plan to `to`, floating-point tensors in half precision; the bytes of all there.
 
-    What was trained in less than `WORTH_SHIPPING` stays behind.
+    What was trained in less than `WORTH_SHIPPING` and without an optimiser stays behind.
     Raises `BadInput` where the run lacks one, or a file would be larger than a repository should hold.
     """
     plan = read_json(run.out / "plan.json") or {"cells": []}
@@ -44,7 +44,8 @@ def ship(run: Store, to: Path = SHIPPED) -> int:
         manifest = read_json(folder / "manifest.json")
         if manifest is None:
             raise BadInput(f"{folder}: the trained model is missing; `run` it there first")
-        if manifest["seconds"] >= WORTH_SHIPPING:
+        # a method that took parts over from another has its optimiser steps in its facts, not in its seconds
+        if manifest["seconds"] >= WORTH_SHIPPING or manifest["facts"].get("optimiser_steps"):
             _ship_one(folder, manifest, to / key)
     total = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
     if total > ALL_TOGETHER:
