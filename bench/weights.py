@@ -19,6 +19,7 @@ from bench.plan import Cell, Settings, make_cells
 from bench.store import SHIPPED, Store, file_hash, read_json
 
 WORTH_SHIPPING = 10.0  # seconds of training: what takes less is trained anew
+MANY_STEPS = 500  # of an optimiser: worth it however fast, as parts taken over from another method cost no seconds
 LARGEST, ALL_TOGETHER = 20_000_000, 80_000_000  # bytes: of one file, of all files
 TOLERANCE = 0.002  # of a score, which is a share: rounding differs between processors
 
@@ -34,7 +35,7 @@ class Check:
 def ship(run: Store, to: Path = SHIPPED) -> int:
     """Copy every artefact of a run's plan to `to`, floating-point tensors in half precision; the bytes of all there.
 
-    What was trained in less than `WORTH_SHIPPING` and without an optimiser stays behind.
+    What was trained in less than `WORTH_SHIPPING` and `MANY_STEPS` stays behind.
     Raises `BadInput` where the run lacks one, or a file would be larger than a repository should hold.
     """
     plan = read_json(run.out / "plan.json") or {"cells": []}
@@ -44,8 +45,7 @@ def ship(run: Store, to: Path = SHIPPED) -> int:
         manifest = read_json(folder / "manifest.json")
         if manifest is None:
             raise BadInput(f"{folder}: the trained model is missing; `run` it there first")
-        # a method that took parts over from another has its optimiser steps in its facts, not in its seconds
-        if manifest["seconds"] >= WORTH_SHIPPING or manifest["facts"].get("optimiser_steps"):
+        if manifest["seconds"] >= WORTH_SHIPPING or manifest["facts"].get("optimiser_steps", 0) >= MANY_STEPS:
             _ship_one(folder, manifest, to / key)
     total = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
     if total > ALL_TOGETHER:
