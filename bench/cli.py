@@ -73,6 +73,7 @@ def _options(*decorators: Any) -> Any:
     return apply
 
 
+DEFAULT_OUT = Path("results/default")  # of the default profile
 _path = click.Path(path_type=Path)
 plugin_option = click.option("--plugin", "plugins", multiple=True, type=_path, help="A Python file with plug-ins.")
 out_option = click.option(
@@ -112,7 +113,7 @@ plan_options = _options(
 
 def default_out(profile: str) -> Path:
     """results/<profile>; results/reference holds what came along and is nobody's output."""
-    return Path("results") / ("default" if profile == "reference" else profile)
+    return DEFAULT_OUT if profile == "reference" else Path("results") / profile
 
 
 def plan_settings(options: dict[str, Any]) -> Settings:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import main, plan_cells, plan_options, plan_settings
+from bench.cli import DEFAULT_OUT, main, plan_cells, plan_options, plan_settings
 
 if TYPE_CHECKING:
     from bench.store import Store
 
 _path = click.Path(path_type=Path)
-folder_argument = click.argument("folder", type=_path, default=Path("results/default"))
+folder_argument = click.argument("folder", type=_path, default=DEFAULT_OUT)
 
 
 def _store(folder: Path) -> Store:

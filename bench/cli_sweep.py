@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli import main, out_option
+from bench.cli import DEFAULT_OUT, main, out_option
 
 if TYPE_CHECKING:
     from bench.store import Store
@@ -20,7 +20,7 @@ _STOP_SECONDS = 120.0
 def _store(out: Path | None) -> Store:
     from bench.store import Store
 
-    return Store((out or Path("results/default")).resolve())
+    return Store((out or DEFAULT_OUT).resolve())
 
 
 @main.command()

@@ -35,7 +35,7 @@ class Check:
 def ship(run: Store, to: Path = SHIPPED) -> int:
     """Copy every artefact of a run's plan to `to`, floating-point tensors in half precision; the bytes of all there.
 
-    What was trained in less than `WORTH_SHIPPING` and `MANY_STEPS` stays behind.
+    What took less than `WORTH_SHIPPING` and fewer than `MANY_STEPS` stays behind.
     Raises `BadInput` where the run lacks one, or a file would be larger than a repository should hold.
     """
     plan = read_json(run.out / "plan.json") or {"cells": []}

@@ -48,3 +48,21 @@ def test_the_readme_names_the_command_and_shows_pictures_that_are_there():
     assert len([p for p in pictures if p.endswith(".png")]) >= 2
     assert all((ROOT / path).exists() for path in pictures)
     assert "python -m bench run --methods all --tasks all" in README
+
+
+def test_the_default_run_finds_every_trained_model_that_comes_along(tmp_path):
+    """The keys of profile `reference` are those of the shipped models: its settings and generators are unchanged."""
+    from bench.config import load_profile
+    from bench.plan import Settings, make_cells
+    from bench.registry import Registry
+    from bench.store import SHIPPED
+    from bench.weights import check_files
+
+    registry = Registry(())
+    settings = Settings(registry, load_profile("reference", (), registry), tmp_path, tmp_path, None, None, (SHIPPED,))
+    shipped = {path.name for path in SHIPPED.iterdir()}
+    cells = make_cells(("all",), ("all",), settings.profile.seeds, settings)
+    assert shipped <= {cell.artefact for cell in cells}
+    records = [Store(REFERENCE).record(cell.key) for cell in cells]
+    assert {record["artefact"] for record in records if record["fit_from"] == "shipped"} == shipped
+    assert all(check.ok for check in check_files(SHIPPED))

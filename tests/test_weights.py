@@ -126,6 +126,8 @@ def test_what_trains_in_a_moment_is_not_shipped(shipped, tmp_path, monkeypatch):
     folder, _ = shipped
     monkeypatch.setattr("bench.weights.WORTH_SHIPPING", 3600.0)
     assert ship(Store(folder / "trained"), tmp_path / "artefacts") == 0
+    monkeypatch.setattr("bench.weights.MANY_STEPS", 1)  # parts taken over from another method cost steps, no seconds
+    assert ship(Store(folder / "trained"), tmp_path / "artefacts") > 0
 
 
 def test_files_too_large_for_a_repository_are_refused(shipped, tmp_path, monkeypatch):

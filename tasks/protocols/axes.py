@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 LEAST = 1e-6  # share of the largest variance below which an axis counts as none
-_latest: dict[bytes, tuple[Tensor, Tensor]] = {}
+_latest: dict[tuple[tuple[int, ...], bytes], tuple[Tensor, Tensor]] = {}
 
 
 def principal_axes(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -17,7 +17,7 @@ def principal_axes(x: Tensor) -> tuple[Tensor, Tensor]:
     Axes of no variance are dropped: a penalised solution never uses them. The latest result is kept: the tasks of a job
     have most of their training images in common, and with thousands of features this is what takes their time.
     """
-    key = hashlib.blake2b(x.cpu().numpy().tobytes(), person=f"{tuple(x.shape)}"[:16].encode()).digest()
+    key = (tuple(x.shape), hashlib.blake2b(x.cpu().numpy().tobytes()).digest())
     if key not in _latest:
         _latest.clear()
         _latest[key] = _decompose(x)
