@@ -82,6 +82,7 @@ class LossWeights:
     smoothness: float = 0.0
     flat_albedo: float = 0.0
     symmetry: float = 0.0
+    near_dome: float = 0.0
 
 
 class Model(nn.Module):
@@ -89,8 +90,8 @@ class Model(nn.Module):
 
     `detail`: resolution of the depth network's map. `bump`: height of a fixed dome towards the camera that is added to
     the depth network's map, 0 as published. `template`: also learn the depth that all images share, as a map of the
-    depth network's resolution; not published. `blend` (a buffer) is how much of the learned depth, of asymmetric albedo
-    and of translation counts.
+    depth network's resolution; not published. `least_diffuse`: 0 .. 1, none: as published. `blend` (a buffer) is how
+    much of the learned depth, of asymmetric albedo and of translation counts.
     """
 
     blend: Tensor
@@ -110,6 +111,7 @@ class Model(nn.Module):
         detail: int | None = None,
         bump: float = 0.0,
         template: bool = False,
+        least_diffuse: float | None = None,
         mesh_stride: int = 1,
         rasterizer: Rasterizer = "auto",
     ) -> None:
@@ -122,7 +124,8 @@ class Model(nn.Module):
         self.netV = Encoder(size, 6, nf_pose, bounded)
         self.netC = ConfNet(size, nf) if confidence else None
         self.border = 1.08 if domain == "car" else 0.7 * MAX_DEPTH + 0.3 * MIN_DEPTH
-        self.least_diffuse = 0.5 if domain == "car" else 0.0
+        published = 0.5 if domain == "car" else 0.0
+        self.least_diffuse = published if least_diffuse is None else least_diffuse
         self.register_buffer("blend", torch.tensor(1.0))
         self.register_buffer("relief", bump * _dome(size, domain), persistent=False)
         resolution = detail or size
@@ -158,6 +161,11 @@ class Model(nn.Module):
             raw = raw + F.interpolate(self.template[None, None], size, mode="bicubic", align_corners=True)[0]
         learned = raw - raw.mean((1, 2), keepdim=True)
         return _scale((self.relief + self.blend * self.without_dome(learned)).tanh(), MIN_DEPTH, MAX_DEPTH)
+
+    def added_to_dome(self, depth: Tensor) -> Tensor:
+        """(B, H, W) canonical depths -> what the depth network added to the dome, before both were squashed."""
+        reach = (MAX_DEPTH - MIN_DEPTH) / 2 * 1.001  # tanh may have rounded to 1
+        return torch.atanh((depth - (MAX_DEPTH + MIN_DEPTH) / 2) / reach) - self.relief
 
     def without_dome(self, learned: Tensor) -> Tensor:
         """(B, H, W) less its share of the dome, if there is one: the dome alone says how deep the object is.
@@ -237,6 +245,9 @@ class Model(nn.Module):
         plain = terms["l1"] + weights.structure * terms.get("structure", 0)
         mirrored = terms["l1_flip"] + weights.structure * terms.get("structure_flip", 0)
         terms["loss"] = plain + weights.flip * mirrored + weights.smoothness * terms["smoothness"]
+        if weights.near_dome:
+            terms["near_dome"] = self.added_to_dome(factors.depth).square().mean()
+            terms["loss"] = terms["loss"] + weights.near_dome * terms["near_dome"]
         if weights.flat_albedo:
             terms["flat_albedo"] = variation(factors.albedo)
             terms["loss"] = terms["loss"] + weights.flat_albedo * terms["flat_albedo"]
@@ -249,19 +260,24 @@ def _scale(unit: Tensor, low: float, high: float) -> Tensor:
 
 
 def _dome(size: int, domain: Domain) -> Tensor:
-    """(H, W): half an ellipsoid towards the camera, -0.55 in the middle and 0.1 around it.
+    """(H, W): the rough shape of the object, negative towards the camera; 0 is the depth that views turn about.
 
-    For faces an upright egg, the chin its narrow end; for cars wider than tall, somewhat below the middle. 0 is the
-    depth that views turn about, so the outline of a head barely moves when the head turns, and what is around it stays
-    where it is.
+    For cars half an ellipsoid, wider than tall, somewhat below the middle. For faces a mannequin: an upright egg, the
+    chin its narrow end, before a neck, shoulders, and what is seen beside the jaw, which lies behind all of them.
     """
-    x = torch.linspace(-1, 1, size)
-    y = x[:, None]
+    x = torch.linspace(-1, 1, size).expand(size, size)
+    y = x.T
     if domain == "car":
+        ground, height = torch.full_like(x, 0.1), 0.65
         radius = (x / 0.85) ** 2 + ((y - 0.1) / 0.5) ** 2
     else:
-        radius = (x / (0.65 * (1 - 0.3 * y))) ** 2 + ((y + 0.05) / 1.1) ** 2
-    dome = 0.1 - 0.65 * (1 - radius).clamp(min=0).sqrt()
+        ground, height = torch.full_like(x, -0.03), 0.62
+        radius = (x / (0.65 * (1 - 0.25 * y))) ** 2 + ((y + 0.08) / 1.07) ** 2
+        ground[(y > 0.55) & (y < 0.87)] = 0.3
+        ground[y >= 0.87] = -0.09
+        ground[(y > 0.5) & (x.abs() < 0.35)] = -0.14
+    body = ground[0, 0] - height * (1 - radius).clamp(min=0).sqrt()
+    dome = torch.where(radius < 1, torch.minimum(body, ground), ground)
     width = size // 32  # the rim's normals change over a few pixels
     padded = F.pad(dome[None, None], [width] * 4, mode="replicate")
     return F.avg_pool2d(padded, 2 * width + 1, stride=1)[0, 0]

@@ -17,7 +17,7 @@ from bench.render.warp import sample
 from methods.pdr.model import Factors, Model, Rendering
 
 LEAST_SHADING = 0.1  # darker pixels do not tell their albedo
-RIM = 0.05  # of the dome: what lies deeper is taken for background, which is not symmetric
+RIM = -0.06  # of the dome: what lies deeper is taken for background, which is not symmetric
 HIDDEN = 0.02  # what lies this much deeper than what the view shows is hidden by it
 
 

@@ -18,8 +18,12 @@ def fit_predict(
     """Predictions (n_test, F) of ridge regressions from features (n, D) to targets (n, F).
 
     Features and targets are standardised by the training part. Each target takes the strength with the lowest squared
-    error on the validation part. One eigendecomposition serves all targets and strengths.
+    error on the validation part. One eigendecomposition serves all targets and strengths. Features beyond their range
+    in training are taken to its end: a unit that was all but silent in training is scaled up a hundredfold, and one
+    test picture that wakes it would outweigh all others.
     """
+    low, high = x.min(0), x.max(0)
+    x_val, x_test = x_val.clip(low, high), x_test.clip(low, high)
     x, x_val, x_test = standardise(x, x_val, x_test)
     mean, std = y.mean(0), np.maximum(y.std(0), 1e-12)
     known, seen, wanted = (torch.from_numpy(part).to(run.device) for part in (x, x_val, x_test))

@@ -75,7 +75,6 @@ TRAITS = {
 Rule = Callable[[Table], np.ndarray]
 ATTRIBUTES: dict[str, Rule] = {  # CelebA's names -> the rows for which it holds
     "5_o_Clock_Shadow": lambda t: t["stubble"] > 0.3,
-    "Arched_Eyebrows": lambda t: t["brow_arch"] > 0.3,
     "Bags_Under_Eyes": lambda t: t["bags"] > 0.5,
     "Bald": lambda t: t["bald"] > 0.5,
     "Bangs": lambda t: (t["bangs"] > 0.5) & (t["bald"] < 0.5),
@@ -84,7 +83,6 @@ ATTRIBUTES: dict[str, Rule] = {  # CelebA's names -> the rows for which it holds
     "Black_Hair": lambda t: (t["hair_colour"] == 0) & (t["bald"] < 0.5),
     "Blond_Hair": lambda t: (t["hair_colour"] == 2) & (t["bald"] < 0.5),
     "Brown_Hair": lambda t: (t["hair_colour"] == 1) & (t["bald"] < 0.5),
-    "Bushy_Eyebrows": lambda t: t["brow_thickness"] > 0.3,
     "Chubby": lambda t: t["fat"] > 0.35,
     "Eyeglasses": lambda t: t["glasses"] > 0.5,
     "Goatee": lambda t: t["goatee"] > 0.3,

@@ -30,10 +30,11 @@ MAPS = ("mask", "depth", "normals", "albedo", "shading", "foreground")
 
 @dataclass(frozen=True)
 class SynFaces(Source):
-    """Rendered faces: 34 attributes, 7 emotions, people, parts, and the physical truth behind each picture."""
+    """Rendered faces: 32 attributes, 7 emotions, people, parts, and the physical truth behind each picture."""
 
     domain: ClassVar[Domain] = "face"
     embedded: ClassVar[bool] = True
+    version: ClassVar[int] = 2
 
     people: int = 400
     images_per_person: int = 20
@@ -46,7 +47,7 @@ class SynFaces(Source):
         return source_fingerprint(self, place.image_size)
 
     def load(self, place: Place) -> DataSet:
-        """Render once into the cache (about a minute at the default size), then map."""
+        """Render once into the cache (some 70 seconds at the default size), then map."""
         if self.people < 5 or self.images_per_person < 5 or self.ood_per_step < 1 or self.further < 0:
             raise BadInput("synfaces needs at least people=5, images_per_person=5, ood_per_step=1 and further=0")
         table, splits = self.tables()
