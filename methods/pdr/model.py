@@ -271,11 +271,11 @@ def _dome(size: int, domain: Domain) -> Tensor:
         ground, height = torch.full_like(x, 0.1), 0.65
         radius = (x / 0.85) ** 2 + ((y - 0.1) / 0.5) ** 2
     else:
-        ground, height = torch.full_like(x, -0.03), 0.62
-        radius = (x / (0.65 * (1 - 0.25 * y))) ** 2 + ((y + 0.08) / 1.07) ** 2
-        ground[(y > 0.55) & (y < 0.87)] = 0.3
-        ground[y >= 0.87] = -0.09
-        ground[(y > 0.5) & (x.abs() < 0.35)] = -0.14
+        ground, height = torch.full_like(x, -0.14), 0.62
+        radius = (x / (0.65 * (1 - 0.24 * y))) ** 2 + (y + 0.1) ** 2
+        ground[(y > 0.47) & (y < 0.89)] = 0.35
+        ground[y >= 0.89] = -0.08
+        ground[(y > 0.46) & (x.abs() < 0.36)] = -0.18
     body = ground[0, 0] - height * (1 - radius).clamp(min=0).sqrt()
     dome = torch.where(radius < 1, torch.minimum(body, ground), ground)
     width = size // 32  # the rim's normals change over a few pixels

@@ -17,7 +17,7 @@ from bench.render.warp import sample
 from methods.pdr.model import Factors, Model, Rendering
 
 LEAST_SHADING = 0.1  # darker pixels do not tell their albedo
-RIM = -0.06  # of the dome: what lies deeper is taken for background, which is not symmetric
+RIM = 0.03  # what the dome does not raise by this much above its corner is taken for background: not symmetric
 HIDDEN = 0.02  # what lies this much deeper than what the view shows is hidden by it
 
 
@@ -41,5 +41,5 @@ def symmetry_loss(model: Model, x: Tensor, factors: Factors, rendering: Renderin
     colour = sample(x, places) * (shading.mean((2, 3), keepdim=True) / shading)
     shown = sample(rendering.view_depth[:, None], places.detach())[:, 0]
     seen = (places.detach().abs() < 1).all(-1) & (depth.detach() < shown + HIDDEN)
-    mask = (seen & seen.flip(2) & (model.relief < RIM))[:, None].to(x)
+    mask = (seen & seen.flip(2) & (model.relief < model.relief[0, 0] - RIM))[:, None].to(x)
     return ((colour - colour.flip(3)).abs().mean(1, keepdim=True) * mask).sum() / mask.sum().clamp(min=1)
