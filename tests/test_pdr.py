@@ -168,6 +168,20 @@ class TestTemplate:
         assert (plain - nose).max() > 0.02
         assert torch.equal(nose[0], nose[1])
 
+    def test_what_was_added_to_the_dome_is_read_back_off_the_depth(self):
+        model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)
+        raw = 0.3 * torch.randn(2, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+        added = model.without_dome(raw - raw.mean((1, 2), keepdim=True))
+        torch.testing.assert_close(model.added_to_dome(model.canonical_depth(raw)), added, atol=0.02, rtol=0.02)
+        assert model.added_to_dome(model.canonical_depth(torch.zeros(1, SIZE, SIZE))).abs().max() < 0.005
+
+    def test_keeping_near_the_dome_makes_what_is_added_smaller(self):
+        model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)
+        raw = torch.randn(1, SIZE, SIZE, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        before = model.added_to_dome(model.canonical_depth(raw)).square().mean()
+        (slope,) = torch.autograd.grad(before, raw)
+        assert model.added_to_dome(model.canonical_depth(raw - 100 * slope)).square().mean() < 0.9 * before
+
     def test_learns_faster_than_the_networks_and_is_not_pulled_back(self):
         method = small(template=5.0, lr=1e-3)
         networks, template = method.optimiser(build(method, SIZE).model).param_groups

@@ -241,8 +241,19 @@ class TestTraining:
         assert (face.structure, face.flip) == (1.0, 0.5)
         assert (car.structure, car.flip, car.smoothness) == (0.01, 1.0, 0.1)
         assert PDR(perceptual="none").loss_weights("face").structure == 0
+        assert face.near_dome > 0 == car.near_dome
+        assert PDR(near_dome=0.0).loss_weights("face").near_dome == 0
         assert PDR(nf=4).build(SIZE, "car").model.netC is None
         assert PDR(nf=4, confidence=True).build(SIZE, "car").model.netC is not None
+
+    def test_least_diffuse_light(self):
+        dark = torch.full((1, 4), -1.0)
+        diffuse = {
+            (domain, least): float(PDR(nf=4, least_diffuse=least).build(SIZE, domain).model.canonical_light(dark)[0, 1])
+            for domain in ("face", "car")
+            for least in (0.3, None)
+        }
+        assert diffuse == pytest.approx({("face", 0.3): 0.3, ("face", None): 0, ("car", 0.3): 0.3, ("car", None): 0.5})
 
     def test_vgg_needs_its_weights(self, tmp_path):
         data = pretraining(8, SIZE)

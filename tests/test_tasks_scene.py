@@ -78,11 +78,23 @@ def test_ridge_equals_scikit_learn(tmp_path):
     y = x @ rng.normal(size=(20, 3)) + rng.normal(size=(400, 3)) * [0.1, 3, 10]
     parts = x[:200], y[:200], x[200:300], y[200:300], x[300:]
     predicted = regression.fit_predict(*parts, planted.run(tmp_path))
-    scaled, val, test = regression.standardise(x[:200], x[200:300], x[300:])
+    held_out = x[200:].clip(x[:200].min(0), x[:200].max(0))  # beyond the training range nothing is extrapolated
+    scaled, val, test = regression.standardise(x[:200], held_out[:100], held_out[100:])
     for f in range(3):
         models = [Ridge(alpha=200 * s).fit(scaled, y[:200, f]) for s in regression.STRENGTHS]
         best = min(models, key=lambda model: ((model.predict(val) - y[200:300, f]) ** 2).mean())
         assert predicted[:, f] == pytest.approx(best.predict(test), abs=1e-3 * y[:, f].std())
+
+
+def test_a_unit_that_is_silent_in_training_spoils_no_prediction(tmp_path):
+    """One wakes on a single training picture, by a hair, and on one test picture in full."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 5)).astype(np.float32)
+    y = x[:, :1].astype(np.float64) + 0.1 * rng.normal(size=(300, 1))
+    x[:, 4] = 0
+    x[0, 4], x[299, 4] = 1e-3, 10
+    predicted = regression.fit_predict(x[:100], y[:100], x[100:200], y[100:200], x[200:], planted.run(tmp_path))
+    assert np.abs(predicted - y[200:]).max() < 1
 
 
 def test_more_dimensions_than_examples(tmp_path):
