@@ -15,12 +15,10 @@ REFERENCE = ROOT / "results" / "reference"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def rebuilt(tmp_path_factory):
-    """The reference tables made again from the committed records."""
-    folder = tmp_path_factory.mktemp("reference")
-    shutil.copytree(REFERENCE / "records", folder / "records")
-    shutil.copy(REFERENCE / "plan.json", folder)
+def rebuilt(committed, folder):
+    """The tables of a committed run, made again in `folder` from its records."""
+    shutil.copytree(committed / "records", folder / "records")
+    shutil.copy(committed / "plan.json", folder)
     results = collect(Store(folder))
     comparisons = Comparisons(results)
     for table in [*paper.result_tables(comparisons), *paper.paper_tables(comparisons)]:
@@ -28,11 +26,13 @@ def rebuilt(tmp_path_factory):
     return folder / "tables"
 
 
-def test_committed_tables_follow_from_the_committed_records(rebuilt):
-    committed = sorted((REFERENCE / "tables").iterdir())
+@pytest.mark.parametrize("run", [REFERENCE, REFERENCE / "loocc"], ids=lambda path: path.name)
+def test_committed_tables_follow_from_the_committed_records(run, tmp_path):
+    committed = sorted((run / "tables").iterdir())
     assert committed
+    again = rebuilt(run, tmp_path)
     for path in committed:
-        assert path.read_text(encoding="utf-8") == (rebuilt / path.name).read_text(encoding="utf-8"), path.name
+        assert path.read_text(encoding="utf-8") == (again / path.name).read_text(encoding="utf-8"), path.name
 
 
 @pytest.mark.parametrize("name", ["linear.md", "ood.md"])
