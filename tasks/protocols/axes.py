@@ -8,19 +8,20 @@ import torch
 from torch import Tensor
 
 LEAST = 1e-6  # share of the largest variance below which an axis counts as none
+KEPT = 5  # results: of the training part, and of the shares that few-label tasks take of it
 _latest: dict[tuple[tuple[int, ...], bytes], tuple[Tensor, Tensor]] = {}
 
 
 def principal_axes(x: Tensor) -> tuple[Tensor, Tensor]:
     """Variances (r,) ascending and axes (D, r), orthonormal columns, of centred features x (n, D) float32.
 
-    Axes of no variance are dropped: a penalised solution never uses them. The latest result is kept: the tasks of a job
-    have most of their training images in common, and with thousands of features this is what takes their time.
+    Axes of no variance are dropped: a penalised solution never uses them. The latest results are kept: the tasks of a
+    job have most of their training images in common, and with thousands of features this is what takes their time.
     """
     key = (tuple(x.shape), hashlib.blake2b(x.cpu().numpy().tobytes()).digest())
-    if key not in _latest:
-        _latest.clear()
-        _latest[key] = _decompose(x)
+    _latest[key] = _latest.pop(key) if key in _latest else _decompose(x)
+    if len(_latest) > KEPT:
+        del _latest[next(iter(_latest))]
     variances, axes = _latest[key]
     return variances.to(x.device), axes.to(x.device)
 
