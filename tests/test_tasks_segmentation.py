@@ -9,7 +9,7 @@ import torch
 from bench.api import BadInput, Encoder, Unavailable
 from tasks.face_segmentation import FaceSegmentation
 from tasks.protocols import segmentation
-from tasks.protocols.unet import WIDTHS, PixelHead, PyramidUNet, UNet
+from tasks.protocols.unet import WIDTHS, PixelHead, PyramidUNet, UNet, resized
 
 N, SIZE, CLASSES = 80, 16, 3
 
@@ -137,3 +137,10 @@ def test_training_target_holds_the_masks_of_train_and_val_alone():
     assert target.kind == "dense" and target.classes == ("back", "skin", "hair")
     assert (target.images.train.rows == split["train"]).all() and (target.images.val.rows == split["val"]).all()
     assert (target.train == data.maps["mask"][split["train"]]).all()
+
+
+@pytest.mark.parametrize(("height", "width", "size"), [(2, 2, 64), (16, 16, 64), (5, 7, 12), (64, 64, 64), (12, 12, 5)])
+def test_maps_are_resized_bilinearly(height, width, size):
+    x = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+    wanted = torch.nn.functional.interpolate(x, (size, size), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(resized(x, size), wanted, atol=1e-6, rtol=0)
