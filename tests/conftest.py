@@ -1,5 +1,6 @@
-"""Each test process keeps to one processor: threads that fight over two cost far more than they give. Random examples are
-the same in every run.
+"""Each test process keeps to one processor: threads that fight over two cost far more than they give.
+
+Random examples are the same in every run.
 """
 
 import os
