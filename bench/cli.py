@@ -74,6 +74,7 @@ def _options(*decorators: Any) -> Any:
 
 
 DEFAULT_OUT = Path("results/default")  # of the default profile
+PICTURES = (".png", ".jpg")
 _path = click.Path(path_type=Path)
 plugin_option = click.option("--plugin", "plugins", multiple=True, type=_path, help="A Python file with plug-ins.")
 out_option = click.option(
@@ -109,6 +110,13 @@ plan_options = _options(
     data_options,
     plugin_option,
 )
+
+
+def picture_path(_context: click.Context, _option: click.Parameter, path: Path | None) -> Path | None:
+    """A file that pictures can be written to, or none. Raises `UsageError` for other names."""
+    if path is not None and path.suffix.lower() not in PICTURES:
+        raise UsageError(f"{path}: a picture's name ends in {' or '.join(PICTURES)}")
+    return path
 
 
 def default_out(profile: str) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from bench.cli import data_options, default_cache, default_data_root, main, plugin_option
+from bench.cli import data_options, default_cache, default_data_root, main, picture_path, plugin_option
 from bench.errors import UsageError
 from bench.registry import Registry
 
@@ -59,7 +59,7 @@ def _place(image_size: int, data_root: Path | None, cache: Path | None, progress
 
 @data.command()
 @click.argument("name")
-@click.option("--out", type=_path, default=None, help="The picture to write  [default: NAME.png]")
+@click.option("--out", type=_path, callback=picture_path, help="The picture to write  [default: NAME.png]")
 @click.option("--card", is_flag=True, help="Print the data card: what is drawn how, what the labels mean.")
 @size_option
 @data_options

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import DEFAULT_OUT, main, plan_cells, plan_options, plan_settings
+from bench.cli import DEFAULT_OUT, main, picture_path, plan_cells, plan_options, plan_settings
 
 if TYPE_CHECKING:
     from bench.store import Store
@@ -93,7 +93,9 @@ def export(folder: Path, path: Path) -> None:
 @click.argument("method")
 @plan_options
 @click.option("--count", default=8, show_default=True, help="How many test images.")
-@click.option("--to", "path", type=_path, default=None, help="The picture to write  [default: <out>/show/METHOD.png]")
+@click.option(
+    "--to", "path", type=_path, callback=picture_path, help="The picture to write  [default: <out>/show/METHOD.png]"
+)
 def show(method: str, count: int, path: Path | None, **options: Any) -> None:
     """Write what a trained method sees of a few test images: reconstruction, depth, albedo, relit, turned ...
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sweep
 from PIL import Image
 
 from bench.api import BadInput, DataSet, Place
@@ -182,3 +183,9 @@ def test_difficulty_problem_counts_right_answers(data):
     assert emotion.correct(perfect, rows).all()
     assert emotion.loss(perfect, rows) < 0.01
     assert not emotion.correct(-perfect, rows).any()
+
+
+@pytest.mark.parametrize("command", [["data", "show", "synfaces", "--out"], ["show", "pdr", "--to"]])
+def test_a_picture_needs_a_pictures_name(command, tmp_path):
+    said = sweep.bench(tmp_path, *command, tmp_path / "sheet", check=2)
+    assert "a picture's name ends in .png or .jpg" in said
