@@ -263,20 +263,22 @@ def _dome(size: int, domain: Domain) -> Tensor:
     """(H, W): the rough shape of the object, negative towards the camera; 0 is the depth that views turn about.
 
     For cars half an ellipsoid, wider than tall, somewhat below the middle. For faces a mannequin: an upright egg, the
-    chin its narrow end, before a neck, shoulders, and what is seen beside the jaw, which lies behind all of them.
+    chin its narrow end, before a neck, shoulders, the hair about the skull, and what is seen beside the jaw, which lies
+    behind all of them.
     """
     x = torch.linspace(-1, 1, size).expand(size, size)
     y = x.T
     if domain == "car":
-        ground, height = torch.full_like(x, 0.1), 0.65
+        ground, height, middle = torch.full_like(x, 0.1), 0.65, 0.1
         radius = (x / 0.85) ** 2 + ((y - 0.1) / 0.5) ** 2
     else:
-        ground, height = torch.full_like(x, -0.14), 0.62
-        radius = (x / (0.65 * (1 - 0.24 * y))) ** 2 + (y + 0.1) ** 2
-        ground[(y > 0.47) & (y < 0.89)] = 0.35
-        ground[y >= 0.89] = -0.08
-        ground[(y > 0.46) & (x.abs() < 0.36)] = -0.18
-    body = ground[0, 0] - height * (1 - radius).clamp(min=0).sqrt()
+        ground, height, middle = torch.full_like(x, -0.18), 0.67, -0.18
+        radius = (x / (0.61 * (1 - 0.18 * y))) ** 2 + ((y + 0.12) / 1.01) ** 2
+        ground[y < 0.12] = -0.32
+        ground[(y > 0.46) & (y < 0.87)] = 0.34
+        ground[y >= 0.87] = -0.04
+        ground[(y > 0.45) & (x.abs() < 0.33)] = -0.21
+    body = middle - height * (1 - radius).clamp(min=0).sqrt()
     dome = torch.where(radius < 1, torch.minimum(body, ground), ground)
     width = size // 32  # the rim's normals change over a few pixels
     padded = F.pad(dome[None, None], [width] * 4, mode="replicate")
