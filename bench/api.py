@@ -192,13 +192,16 @@ class Source:
 class Encoder(nn.Module):
     """A trained (or still untrained) representation. Everything that must be kept lies in its state_dict."""
 
+    represented: tuple[str, ...] = ()  # the blocks handed to ordinary tasks, in order; none: all of them
+
     def encode(self, x: Tensor) -> dict[str, Tensor]:
         """(B, 3, H, W) in [0, 1] -> named feature blocks, each (B, D) float32."""
         raise NotImplementedError
 
     def represent(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, D): the features handed to ordinary tasks; all blocks concatenated unless overridden."""
-        return torch.cat(list(self.encode(x).values()), dim=1)
+        """(B, 3, H, W) -> (B, D): the features handed to ordinary tasks, the `represented` blocks concatenated."""
+        blocks = self.encode(x)
+        return torch.cat([blocks[name] for name in self.represented or blocks], dim=1)
 
     def pyramid(self, x: Tensor) -> list[Tensor]:
         """(B, 3, H, W) -> feature maps (B, C, h, w), fine to coarse, for dense tasks. Optional."""

@@ -63,7 +63,7 @@ class _Known:
         return order[np.searchsorted(self.rows, rows, sorter=order)]
 
 
-FeatureCache = dict[tuple[int, int, str], _Known]
+FeatureCache = dict[tuple[int, int], _Known]
 
 
 @dataclass
@@ -156,43 +156,42 @@ class Run:
 
     def features(self, encoder: Encoder, images: Images) -> np.ndarray:
         """(N, D) float32: the representation of every image, in order."""
-        whole = self._encoded(encoder, images, "representation", lambda x: {"": encoder.represent(x)})[""]
+        blocks = self.blocks(encoder, images)
+        whole = np.concatenate([blocks[name] for name in encoder.represented or blocks], axis=1)
         self.feature_dim = whole.shape[1]
         return whole
 
     def blocks(self, encoder: Encoder, images: Images) -> dict[str, np.ndarray]:
-        """Every named feature block of every image: name -> (N, D) float32."""
-        return self._encoded(encoder, images, "blocks", encoder.encode)
+        """Every named feature block of every image: name -> (N, D) float32.
 
-    def _encoded(
-        self, encoder: Encoder, images: Images, what: str, function: Callable[[Tensor], dict[str, Tensor]]
-    ) -> dict[str, np.ndarray]:
-        """Encode what is not in the cache yet: tasks of one job share the features of the images they share."""
+        Tasks of one job share the features of the images they share: only what is not in the cache yet is encoded.
+        """
         start = time.monotonic()
         rows = images.rows
         owners = (encoder, images.pixels)
-        known = self.feature_cache.setdefault((id(encoder), id(images.pixels), what), _Known(owners))
+        known = self.feature_cache.setdefault((id(encoder), id(images.pixels)), _Known(owners))
         missing = np.unique(rows[~np.isin(rows, known.rows)])
         if len(missing):
-            known.add(missing, self._encode_all(images.of_rows(missing), function))
+            known.add(missing, self._encode_all(encoder, images.of_rows(missing)))
         position = known.positions(rows)
         self.encode_seconds += time.monotonic() - start
         return {name: block[position] for name, block in known.blocks.items()}
 
-    def _encode_all(self, images: Images, function: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, np.ndarray]:
+    def _encode_all(self, encoder: Encoder, images: Images) -> dict[str, np.ndarray]:
         parts: dict[str, list[np.ndarray]] = {}
         done = 0
         with torch.no_grad():
             for x in images.batches(ENCODE_BATCH):
-                for name, features in function(x.to(self.device)).items():
+                for name, features in encoder.encode(x.to(self.device)).items():
                     parts.setdefault(name, []).append(features.float().cpu().numpy())
                 done += len(x)
                 self.progress(done, len(images), "encoding")
         whole = {name: np.concatenate(blocks) for name, blocks in parts.items()}
         for name, block in whole.items():
             if not np.isfinite(block).all():
-                where = f"block {name!r}" if name else "the representation"
-                raise NotFinite(f"{where} is NaN or infinite for {int((~np.isfinite(block)).any(1).sum())} images")
+                raise NotFinite(
+                    f"block {name!r} is NaN or infinite for {int((~np.isfinite(block)).any(1).sum())} images"
+                )
         return whole
 
     def _save(self, path: Path, step: int, state: dict[str, Stateful]) -> None:

@@ -46,10 +46,10 @@ class TimmEncoder(Encoder):
         self.register_buffer("std", torch.tensor(config["std"]).view(3, 1, 1))
 
     def normalised(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1] -> what the network takes."""
+        """(B, 3, H, W) in [0, 1] -> what the network takes; channels last in memory, as convolutions are faster so."""
         if x.shape[-1] != self.image_size:
             x = F.interpolate(x, size=(self.image_size, self.image_size), mode="bicubic", antialias=True).clamp(0, 1)
-        return (x - self.mean) / self.std
+        return ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
     def encode(self, x: Tensor) -> dict[str, Tensor]:
         """(B, 3, H, W) -> "features" (B, D): the pooled output of the network."""

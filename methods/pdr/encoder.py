@@ -35,20 +35,16 @@ class PDREncoder(Encoder):
 
     def __init__(self, model: Model, blocks: tuple[str, ...]) -> None:
         super().__init__()
-        self.model, self.blocks = model, blocks
+        self.model, self.represented = model, blocks
 
     def encode(self, x: Tensor) -> dict[str, Tensor]:
         """(B, 3, H, W) in [0, 1] -> the bottleneck features of the four networks, each (B, zdim) or (B, 8 nf)."""
         return self.model.features(x)
 
-    def represent(self, x: Tensor) -> Tensor:
-        """The chosen blocks, concatenated."""
-        return torch.cat(list(self.model.features(x, self.blocks).values()), dim=1)
-
     def pyramid(self, x: Tensor) -> list[Tensor]:
         """The maps of the depth and albedo encoders, as far as chosen (both if neither is), H/2 down to 4 pixels."""
         networks = {"depth": self.model.netD, "albedo": self.model.netA}
-        chosen = [name for name in self.blocks if name in networks] or list(networks)
+        chosen = [name for name in self.represented if name in networks] or list(networks)
         levels = zip(*(networks[name].feature_maps(x * 2 - 1) for name in chosen), strict=True)
         return [torch.cat(maps, dim=1) for maps in levels]
 
@@ -61,8 +57,6 @@ class PDREncoder(Encoder):
         """
         factors, _ = self.model.decompose(x)
         seen = self.model.render(factors)
-        # The light shines in the canonical frame; the view turns it together with the object.
-        direction = torch.einsum("bij,bj->bi", rotation(factors.view[:, :3]), factors.light[:, 2:])
         return {
             "depth": seen.view_depth,
             "normals": normals(seen.view_depth, self.model.camera),
@@ -70,9 +64,13 @@ class PDREncoder(Encoder):
             "albedo": sample(factors.albedo / 2 + 0.5, seen.grid),
             "shading": sample(seen.shading[:, None], seen.grid)[:, 0],
             "reconstruction": (seen.image / 2 + 0.5).clamp(0, 1),
-            "light": torch.cat((factors.light[:, :2], direction), 1),
-            "view": factors.view,
+            **_pose(factors.light, factors.view),
         }
+
+    def pose(self, x: Tensor) -> dict[str, Tensor]:
+        """The "light" and "view" of `physical`, without rendering anything."""
+        light, view = (network(x * 2 - 1)[0].float() for network in (self.model.netL, self.model.netV))
+        return _pose(self.model.canonical_light(light), self.model.scaled_view(view))
 
     def pictures(self, x: Tensor) -> dict[str, Tensor]:
         """The image put together again, its canonical factors, relit from both sides, and from turned cameras."""
@@ -93,6 +91,12 @@ class PDREncoder(Encoder):
             view = F.pad(factors.view.new_full((len(x), 1), yaw), (1, 4))
             shown[name] = self.model.render(replace(factors, view=view)).image / 2 + 0.5
         return {name: picture.clamp(0, 1) for name, picture in shown.items()}
+
+
+def _pose(light: Tensor, view: Tensor) -> dict[str, Tensor]:
+    """The light shines in the canonical frame; the view turns it together with the object."""
+    direction = torch.einsum("bij,bj->bi", rotation(view[:, :3]), light[:, 2:])
+    return {"light": torch.cat((light[:, :2], direction), 1), "view": view}
 
 
 def _relit(factors: Factors, slope: float) -> Factors:

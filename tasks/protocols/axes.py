@@ -27,6 +27,17 @@ def principal_axes(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _decompose(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Dimensions that do not vary, of which some representations have most, are left out and get zeros in the axes."""
+    varies = x.any(0)
+    if not varies.any() or varies.all():
+        return _decompose_varying(x)
+    variances, vectors = _decompose_varying(x[:, varies])
+    axes = vectors.new_zeros(x.shape[1], len(variances))
+    axes[varies] = vectors
+    return variances, axes
+
+
+def _decompose_varying(x: Tensor) -> tuple[Tensor, Tensor]:
     n, dims = x.shape
     short = dims <= n
     wide = x if short else x.T.contiguous()

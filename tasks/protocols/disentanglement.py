@@ -16,7 +16,6 @@ from tasks.protocols.examples import standardise
 BINS = 20
 PATH = np.geomspace(1, 0.01, 5)  # lasso penalties tried, as shares of the one at which all weights are zero
 LASSO_EXAMPLES = 1000
-CHUNK = 64  # features whose mutual information is computed at a time: bounds the memory
 
 
 def lasso_weights(x: np.ndarray, y: np.ndarray, x_val: np.ndarray, y_val: np.ndarray) -> np.ndarray:
@@ -82,9 +81,7 @@ def mig(features: np.ndarray, factors: np.ndarray) -> float:
     The gap between the two largest mutual informations, as a share of the factor's entropy, averaged over the factors.
     """
     codes, values = binned(features), binned(factors)
-    information = np.concatenate(
-        [mutual_information(codes[:, i : i + CHUNK], values) for i in range(0, codes.shape[1], CHUNK)]
-    )
+    information = mutual_information(codes, values)
     ranked = np.sort(np.vstack([np.zeros_like(information[:1]), information]), axis=0)
     p = np.stack([np.bincount(value, minlength=BINS) for value in values.T]) / len(values)
     entropy = -(p * np.log(p, out=np.zeros_like(p), where=p > 0)).sum(1)
@@ -93,14 +90,17 @@ def mig(features: np.ndarray, factors: np.ndarray) -> float:
 
 def mutual_information(codes: np.ndarray, values: np.ndarray) -> np.ndarray:
     """(D, F), in nats, of bin numbers (n, D) with bin numbers (n, F)."""
-    n = len(codes)
-    of_codes = np.eye(BINS, dtype=np.float32)[codes].reshape(n, -1)
-    of_values = np.eye(BINS, dtype=np.float32)[values].reshape(n, -1)
-    shape = (codes.shape[1], BINS, values.shape[1], BINS)
-    joint = (of_codes.T @ of_values).reshape(shape).astype(np.float64) / n
-    independent = joint.sum(3, keepdims=True) * joint.sum(1, keepdims=True)
+    n, factors = values.shape
+    cell = values + BINS * BINS * np.arange(factors)  # of a table (factor, code, value)
+    return np.stack([_information(cell + BINS * code[:, None], n, factors) for code in codes.T])
+
+
+def _information(cells: np.ndarray, n: int, factors: int) -> np.ndarray:
+    """(F,) of one feature: `cells` (n, F) are the places of all examples in the table (factor, code, value)."""
+    joint = np.bincount(cells.ravel(), minlength=factors * BINS * BINS).reshape(factors, BINS, BINS) / n
+    independent = joint.sum(2, keepdims=True) * joint.sum(1, keepdims=True)
     ratio = np.divide(joint, independent, out=np.ones_like(joint), where=joint > 0)
-    return (joint * np.log(ratio)).sum((1, 3))
+    return (joint * np.log(ratio)).sum((1, 2))
 
 
 def binned(values: np.ndarray) -> np.ndarray:

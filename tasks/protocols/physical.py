@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from bench.api import DataSet, Encoder, Images, Score
 from bench.render.camera import Camera
-from bench.render.shading import normals
+from bench.render.shading import cross, normals
 from bench.run import ENCODE_BATCH, Run
 from bench.stats import mean_intervals, statistic_intervals
 
@@ -40,9 +40,9 @@ def evaluate(
     "normal_error_average_depth" are those of the average depth map. "seen": share of the object that the model
     accounts for. "yaw_correlation" and the like compare with the truth over images. The pose that a model calls
     frontal is a matter of convention, so the mean difference of rotations on the validation rows is taken off before
-    errors are measured.
+    errors are measured; where an encoder has a `pose` method (light and view alone), it is asked there.
     """
-    stated = predict(encoder, data.subset(test), run)
+    stated = predict(encoder.physical, data.subset(test), run)  # type: ignore[arg-type]
     truth = {name: torch.from_numpy(np.asarray(data.maps[name][test])).float() for name in TRUTH}
     light, view = (torch.from_numpy(data.labels[name][test]).float() for name in ("light", "view"))
     values, chances = _image_errors(stated, truth, data.subset(test)[:], average_depth(data, train))
@@ -51,7 +51,8 @@ def evaluate(
     values["light_error"] = angle(stated["light"][:, 2:], light[:, 2:])
     chances["light_error"] = angle(usual.expand(len(test), 3), light[:, 2:])
     val_view = torch.from_numpy(data.labels["view"][val]).float()
-    offset = (predict(encoder, data.subset(val), run)["view"] - val_view).mean(0)
+    pose: Physical = encoder.pose if hasattr(encoder, "pose") else encoder.physical  # type: ignore[assignment]
+    offset = (predict(pose, data.subset(val), run)["view"] - val_view).mean(0)
     values["yaw_error"] = torch.rad2deg((stated["view"] - offset - view)[:, 1].abs())
     chances["yaw_error"] = torch.rad2deg((val_view.mean(0) - view)[:, 1].abs())
 
@@ -69,9 +70,8 @@ def evaluate(
     return scores + _correlations(pairs, groups)
 
 
-def predict(encoder: Encoder, images: Images, run: Run) -> dict[str, Tensor]:
-    """`encoder.physical` of every image, on the CPU."""
-    physical: Physical = encoder.physical  # type: ignore[assignment]
+def predict(physical: Physical, images: Images, run: Run) -> dict[str, Tensor]:
+    """`physical` of every image, on the CPU."""
     with torch.no_grad():
         parts = [physical(x.to(run.device)) for x in images.batches(ENCODE_BATCH)]
     return {name: torch.cat([part[name].cpu() for part in parts]) for name in parts[0]}
@@ -128,7 +128,7 @@ def scale_invariant_error(depth: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
 
 def angle(a: Tensor, b: Tensor) -> Tensor:
     """(..., 3) vectors of any length -> (...) degrees between them, also where they are nearly parallel."""
-    return torch.rad2deg(torch.atan2(torch.linalg.cross(a, b).norm(dim=-1), (a * b).sum(-1)))
+    return torch.rad2deg(torch.atan2(cross(a, b).norm(dim=-1), (a * b).sum(-1)))
 
 
 def psnr(image: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
