@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -98,6 +99,14 @@ class TestModel:
         sides = [[side.mean().item() for side in r.shading[..., 4:-4].chunk(2, dim=2)] for r in (one, two)]
         assert sides[0][0] != pytest.approx(sides[0][1], abs=0.05)
         assert sides[0] == pytest.approx(sides[1][::-1], abs=0.1)
+
+    def test_relighting_a_rendering_is_rendering_under_the_other_light(self, x):
+        model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)
+        factors, _ = model.decompose(x)
+        under_another = replace(factors, light=torch.tensor([[0.2, 0.6, 0.6, 0, 0.8]] * 4))
+        relit, expected = model.relight(model.render(factors), under_another), model.render(under_another)
+        for field in fields(expected):
+            torch.testing.assert_close(getattr(relit, field.name), getattr(expected, field.name))
 
     def test_a_symmetric_object_is_its_own_mirrored_explanation(self):
         model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)

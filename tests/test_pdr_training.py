@@ -47,7 +47,7 @@ class TestLoocc:
     @pytest.mark.parametrize("change", ["light", "view", "simclr"])
     def test_the_changed_image_is_data(self, x, change):
         model, factors = self.model(x)
-        image = loocc.changed_image(model, x, factors, change, 1.0)
+        image = loocc.changed_image(model, x, factors, model.render(factors), change, 1.0)
         assert image.shape == x.shape
         assert not image.requires_grad
         assert 0 <= image.min() <= image.max() <= 1
@@ -55,8 +55,8 @@ class TestLoocc:
 
     def test_no_change_gives_back_the_reconstruction_over_the_input(self, x):
         model, factors = self.model(x)
-        image = loocc.changed_image(model, x, factors, "view", 0.0)
         seen = model.render(factors)
+        image = loocc.changed_image(model, x, factors, seen, "view", 0.0)
         expected = torch.where(seen.valid[:, None], seen.image / 2 + 0.5, x)
         torch.testing.assert_close(image, expected.clamp(0, 1))
 
@@ -175,7 +175,7 @@ class TestTraining:
         rendering = model.render_both(factors)
         loss = model.losses(rendering, factors, x, model.netC(x * 2 - 1), weights, None)["loss"]
         loss = loss + weights.symmetry * symmetry.symmetry_loss(model, x, factors, rendering.first_half())
-        image = loocc.changed_image(model, x, factors, "light", 1.0)
+        image = loocc.changed_image(model, x, factors, rendering.first_half().detach(), "light", 1.0)
         again = model.features(image, ["depth", "albedo", "view"])
         loss = loss + method.loocc_weight * loocc.loocc_loss(features, again, 0.5, True)
         changed = cycle.changed_images(model, x, factors.detach(), rendering.first_half())

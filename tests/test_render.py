@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from bench.api import BadInput
 from bench.render import speed
-from bench.render.camera import Camera, move, move_back, rotation
+from bench.render.camera import Camera, move, rotation
 from bench.render.raster import rasterize
 from bench.render.shading import light_direction, normals, shade
-from bench.render.warp import canonical_grid, grid_faces, sample, warp_depth
+from bench.render.warp import canonical_grid, grid_faces, moved_back, sample, view_grid, warp_depth
 
 MATHS = 1e-5
 CAMERA = Camera(64)
@@ -63,7 +63,8 @@ class TestPublishedMaths:
         golden.check(moved.reshape(3, 64, 64, 3), out["warped_3d_grid"], MATHS)
         on_screen = CAMERA.project(moved)[..., :2] / CAMERA.centre - 1
         golden.check(on_screen.reshape(3, 64, 64, 2), out["warped_2d_grid"], MATHS)
-        golden.check(move_back(points, view).reshape(3, 64, 64, 3), out["inv_warped_3d_grid"], MATHS)
+        back = torch.stack(list(moved_back(depth, view, CAMERA)), -1)
+        golden.check(back, out["inv_warped_3d_grid"], MATHS)
         golden.check(canonical_grid(depth, view, CAMERA), out["inv_warped_2d_grid"], MATHS)
 
     def test_normals(self, maths, depth_map):
@@ -233,9 +234,21 @@ class TestWarping:
     @settings(max_examples=20, deadline=None)
     @given(st.integers(0, 10_000))
     def test_moving_back_undoes_moving(self, seed):
-        points = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(seed)) * 0.1 + torch.tensor([0, 0, 1.0])
+        depth = 0.9 + 0.2 * torch.rand(2, 64, 64, generator=torch.Generator().manual_seed(seed))
         view = random_views(2, 60, seed)
-        torch.testing.assert_close(move_back(move(points, view), view), points, atol=1e-6, rtol=0)
+        points = torch.stack(list(moved_back(depth, view, CAMERA)), -1)
+        again = move(points.flatten(1, 2), view).reshape(points.shape)
+        torch.testing.assert_close(again, CAMERA.back_project(depth), atol=1e-6, rtol=0)
+
+    @settings(max_examples=20, deadline=None)
+    @given(st.integers(0, 10_000))
+    def test_planes_of_coordinates_are_the_points_moved_and_projected(self, seed):
+        depth = 0.9 + 0.2 * torch.rand(2, 64, 64, generator=torch.Generator().manual_seed(seed))
+        view = random_views(2, 60, seed)
+        grid, found = view_grid(depth, view, CAMERA)
+        screen = CAMERA.project(move(CAMERA.back_project(depth).flatten(1, 2), view)).reshape(2, 64, 64, 3)
+        torch.testing.assert_close(found, screen[..., 2], atol=1e-6, rtol=0)
+        torch.testing.assert_close(grid, screen[..., :2] / CAMERA.centre - 1, atol=2e-5, rtol=0)
 
     def test_gradients_match_finite_differences(self, depth_map):
         depth = F.interpolate(depth_map[None], (10, 10), mode="bilinear", align_corners=True)[0].requires_grad_()

@@ -64,9 +64,3 @@ def move(points: Tensor, view: Tensor) -> Tensor:
     """Points (B, N, 3) of the canonical frame, seen under `view` (B, 6): rotations in radians, then translations."""
     centre = points.new_tensor([0.0, 0.0, ROTATION_CENTRE])
     return (points - centre) @ rotation(view[:, :3]).transpose(1, 2) + (centre + view[:, None, 3:])
-
-
-def move_back(points: Tensor, view: Tensor) -> Tensor:
-    """The inverse of `move`: points (B, N, 3) in camera coordinates -> the canonical frame."""
-    centre = points.new_tensor([0.0, 0.0, ROTATION_CENTRE])
-    return (points - (centre + view[:, None, 3:])) @ rotation(view[:, :3]) + centre

@@ -71,14 +71,15 @@ def rasterize(
 def _nearest_faces(vertices: Tensor, faces: Tensor, height: int, width: int, drawn: Tensor | None) -> Tensor:
     """(B, H, W) int64: the nearest face at every pixel centre, -1 where there is none."""
     batch, count = vertices.shape[0], faces.shape[0]
-    # (9, B*F): the coordinates x0 x1 x2 y0 y1 y2 z0 z1 z2 of every face of every item.
-    corners = vertices.permute(2, 0, 1).index_select(2, faces.T.flatten())  # (3, B, 3*F)
-    corners = corners.reshape(3, batch, 3, count).transpose(1, 2).reshape(9, batch * count)
+    # (9, F*B): the coordinates x0 x1 x2 y0 y1 y2 z0 z1 z2 of every face, of all items one after the other: a vertex's
+    # are copied as a block.
+    planes = vertices.permute(2, 1, 0).contiguous()
+    corners = torch.stack([planes.index_select(1, corner) for corner in faces.T], 1).reshape(9, count * batch)
     first, rows = _pixels_between(corners[3:6].amin(0), corners[3:6].amax(0), height)
     _, columns = _pixels_between(corners[:3].amin(0), corners[:3].amax(0), width)
     usable = (columns > 0) & (corners[6:].amin(0) > 0) & corners.sum(0).isfinite()
     if drawn is not None:
-        usable &= drawn.flatten()
+        usable &= drawn.T.flatten()
     listed = torch.where(usable, rows, 0).nonzero().squeeze(1)
 
     # The nearest face of a pixel as one integer: depth bits above, face number below. Depths are positive, so their
@@ -95,9 +96,10 @@ def _nearest_faces(vertices: Tensor, faces: Tensor, height: int, width: int, dra
         column = left.index_select(0, pair) + nth
         inside, depth = _test(triangle.index_select(1, index), column, row)
         hit = inside.nonzero().squeeze(1)
-        face = part[index[hit]]
-        item = face // count
-        key = (depth[hit].view(torch.int32).long() << 32) | (face - item * count)
+        place = part[index[hit]]
+        face = place // batch
+        item = place - face * batch
+        key = (depth[hit].view(torch.int32).long() << 32) | face
         nearest.scatter_reduce_(0, (item * height + row[hit]) * width + column[hit], key, "amin")
     face = torch.where(nearest == nothing, -1, nearest & 0xFFFFFFFF)
     return face.reshape(batch, height, width)
@@ -127,17 +129,24 @@ def _chunks(listed: Tensor, rows: Tensor, limit: int) -> list[Tensor]:
 
 def _span(triangle: Tensor, line: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
     """Where a pixel row enters and leaves a triangle, a little generously. `triangle`: (9, N), rows of it in `line`."""
-    y, order = triangle[3:6].sort(0)
-    x = triangle[:3].gather(0, order)
-    rise = torch.stack((y[2] - y[0], y[1] - y[0], y[2] - y[1]))
-    run = torch.stack((x[2] - x[0], x[1] - x[0], x[2] - x[1]))
+    a, b, c = triangle[[0, 3]], triangle[[1, 4]], triangle[[2, 5]]  # x and y of the corners, sorted from the top down
+    a, b = _upper_first(a, b)
+    b, c = _upper_first(b, c)
+    a, b = _upper_first(a, b)
+    run, rise = torch.stack((c - a, b - a, c - b), 1)
     slope = torch.where(rise > 0, run / rise, 0)
-    table = torch.cat((x[:2], y[:2], slope)).index_select(1, line)
+    table = torch.stack((a[0], b[0], a[1], b[1], *slope)).index_select(1, line)
     x_top, x_middle, y_top, y_middle, long, upper, lower = table
     below, past = row - y_top, row - y_middle
     one = x_top + below * long
     other = torch.where(past < 0, x_top + below * upper, x_middle + past * lower)
     return torch.minimum(one, other) - SLACK, torch.maximum(one, other) + SLACK
+
+
+def _upper_first(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Points (2, N) x, y: of each pair the one with the smaller y first."""
+    swap = a[1] > b[1]
+    return torch.where(swap, b, a), torch.where(swap, a, b)
 
 
 def _test(corners: Tensor, column: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,13 +15,20 @@ def normals(depth: Tensor, camera: Camera) -> Tensor:
     The cross product of central differences of the back-projected grid. A plane that faces the camera has (0, 0, 1):
     normals point away from the camera, and the light direction is the one in which light travels.
     """
-    points = camera.back_project(depth)
-    along_row = points[:, 1:-1, 2:] - points[:, 1:-1, :-2]
-    along_column = points[:, 2:, 1:-1] - points[:, :-2, 1:-1]
-    inner = cross(along_row, along_column)
-    flat = inner.new_tensor([0.0, 0.0, 1.0]).expand(*depth.shape, 3).clone()
-    flat[:, 1:-1, 1:-1] = inner
-    return flat / (flat.norm(dim=-1, keepdim=True) + 1e-7)
+    steps = (torch.arange(camera.size, device=depth.device, dtype=depth.dtype) - camera.centre) / camera.focal
+    down = steps[:, None]
+    left, right = depth[:, 1:-1, :-2], depth[:, 1:-1, 2:]
+    above, below = depth[:, :-2, 1:-1], depth[:, 2:, 1:-1]
+    # the points are (column step, row step, 1) * depth: their differences along a row and down a column, by coordinate
+    across_z, down_z = right - left, below - above
+    across_x, down_y = steps[2:] * right - steps[:-2] * left, down[2:] * below - down[:-2] * above
+    across_y, down_x = down[1:-1] * across_z, steps[1:-1] * down_z
+    x = across_y * down_z - across_z * down_y
+    y = across_z * down_x - across_x * down_z
+    z = across_x * down_y - across_y * down_x
+    scale = 1 / ((x * x + y * y + z * z).clamp(min=1e-24).sqrt() + 1e-7)  # clamped: sqrt has no slope at 0
+    rim = (1, 1, 1, 1)
+    return torch.stack((F.pad(x * scale, rim), F.pad(y * scale, rim), F.pad(z * scale, rim, value=1.0)), -1)
 
 
 def cross(a: Tensor, b: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ class PDREncoder(Encoder):
             "shading": seen.shading[:, None].expand(-1, 3, -1, -1),
         }
         for name, slope in (("relit_left", -TURN), ("relit_right", TURN)):
-            shown[name] = self.model.render(_relit(factors, slope)).image / 2 + 0.5
+            shown[name] = self.model.relight(seen, _relit(factors, slope)).image / 2 + 0.5
         for name, yaw in (("turned_left", -TURN), ("turned_right", TURN)):
             view = F.pad(factors.view.new_full((len(x), 1), yaw), (1, 4))
             shown[name] = self.model.render(replace(factors, view=view)).image / 2 + 0.5

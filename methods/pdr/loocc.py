@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods.pdr.model import BLOCKS, Factors, Model
+from methods.pdr.model import BLOCKS, Factors, Model, Rendering
 from methods.simclr import colour_jitter, crop_and_flip
 
 Loocc = Literal["off", "light", "view", "both", "simclr"]
@@ -42,18 +42,21 @@ def draw_change(loocc: Loocc) -> str:
     return loocc
 
 
-def changed_image(model: Model, x: Tensor, factors: Factors, change: str, strength: float) -> Tensor:
-    """The images (B, 3, H, W) in [0, 1] with "light" or "view" changed at random, or with "simclr" augmentations."""
+@torch.no_grad()
+def changed_image(
+    model: Model, x: Tensor, factors: Factors, rendering: Rendering, change: str, strength: float
+) -> Tensor:
+    """The images (B, 3, H, W) in [0, 1] with "light" or "view" changed at random, or with "simclr" augmentations.
+
+    `rendering`: of `factors`; under another light it keeps its shape.
+    """
     if change == "simclr":
         return colour_jitter(crop_and_flip(x, 0.2), 0.5)
-    with torch.no_grad():
-        factors = factors.detach()
-        if change == "light":
-            factors = replace(factors, light=changed_light(factors.light, strength))
-        else:
-            factors = replace(factors, view=changed_view(factors.view, strength))
-        rendering = model.render(factors)
-        return torch.where(rendering.valid[:, None], rendering.image / 2 + 0.5, x).clamp(0, 1)
+    if change == "light":
+        changed = model.relight(rendering, replace(factors, light=changed_light(factors.light, strength)))
+    else:
+        changed = model.render(replace(factors, view=changed_view(factors.view, strength)))
+    return torch.where(changed.valid[:, None], changed.image / 2 + 0.5, x).clamp(0, 1)
 
 
 def changed_light(light: Tensor, strength: float) -> Tensor:

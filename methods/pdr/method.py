@@ -166,6 +166,7 @@ class PDR(Method):
             terms["symmetry"] = symmetry_loss(model, x, Factors(*leaves[:4]), rendering.first_half())
             terms["loss"] = terms["loss"] + weights.symmetry * terms["symmetry"]
         terms["loss"].backward()
+        seen = rendering.first_half().detach()
         known = [(output, leaf.grad) for output, leaf in zip(outputs, leaves, strict=True) if leaf.grad is not None]
         if model.blend == 0:  # Adam would make full steps of nothing but weight decay, and empty the depth network
             known = [(output, gradient) for output, gradient in known if output is not factors.depth]
@@ -174,7 +175,7 @@ class PDR(Method):
 
         if self.loocc != "off" and model.blend > 0:  # a dome alone, seen again, would teach the depth network silence
             change = draw_change(self.loocc)
-            image = changed_image(model, x, factors, change, self.loocc_strength)
+            image = changed_image(model, x, factors, seen, change, self.loocc_strength)
             watch.lap("rendering")
             with forward_pass(self.precision, x.device):
                 again = model.features(image, [name for name in BLOCKS if name != change])
@@ -182,7 +183,7 @@ class PDR(Method):
             roots.append(self.loocc_weight * model.blend.item() * terms["loocc"])
             watch.lap("network")
         if self.cycle:
-            changed = changed_images(model, x, factors.detach(), rendering.first_half())
+            changed = changed_images(model, x, factors.detach(), seen)
             watch.lap("rendering")
             with forward_pass(self.precision, x.device):
                 terms["cycle"] = cycle_loss(model, *changed)

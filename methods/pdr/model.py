@@ -201,14 +201,20 @@ class Model(nn.Module):
         """Shade the canonical object, then see it under the view."""
         depth = F.pad(factors.depth[:, :, 2:-2], (2, 2), value=self.border)
         normal = normals(depth, self.camera)
-        shading = shade(normal, factors.light)
-        canonical = (factors.albedo / 2 + 0.5) * shading[:, None] * 2 - 1
+        shading, canonical = _lit(normal, factors)
         view_depth = warp_depth(depth, factors.view, self.camera, self.rasterizer, self.mesh_stride)
         view_depth = view_depth.clamp(MIN_DEPTH - MARGIN, MAX_DEPTH + MARGIN)
-        valid = view_depth < MAX_DEPTH + MARGIN
+        valid = _is_seen(view_depth)
         grid = canonical_grid(view_depth, factors.view, self.camera)
         image = sample(canonical, grid) * valid[:, None]
         return Rendering(depth, normal, shading, canonical, view_depth, grid, valid, image)
+
+    def relight(self, rendering: Rendering, factors: Factors) -> Rendering:
+        """As `render`, for factors whose depth and view are those that `rendering` was made of."""
+        shading, canonical = _lit(rendering.normals, factors)
+        valid = _is_seen(rendering.view_depth)
+        image = sample(canonical, rendering.grid) * valid[:, None]
+        return replace(rendering, shading=shading, canonical=canonical, valid=valid, image=image)
 
     def render_both(self, factors: Factors) -> Rendering:
         """The images (first half of 2B) and their mirrored explanations; a pixel is valid where both see the object."""
@@ -252,6 +258,17 @@ class Model(nn.Module):
             terms["flat_albedo"] = variation(factors.albedo)
             terms["loss"] = terms["loss"] + weights.flat_albedo * terms["flat_albedo"]
         return terms
+
+
+def _lit(normal: Tensor, factors: Factors) -> tuple[Tensor, Tensor]:
+    """Shading (B, H, W) of the canonical object, and its canonical image (B, 3, H, W)."""
+    shading = shade(normal, factors.light)
+    return shading, (factors.albedo / 2 + 0.5) * shading[:, None] * 2 - 1
+
+
+def _is_seen(view_depth: Tensor) -> Tensor:
+    """Which pixels see the object, by their clamped depths."""
+    return view_depth < MAX_DEPTH + MARGIN
 
 
 def _scale(unit: Tensor, low: float, high: float) -> Tensor:

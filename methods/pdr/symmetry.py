@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from bench.render.camera import move
 from bench.render.shading import shade
-from bench.render.warp import sample
+from bench.render.warp import sample, view_grid
 from methods.pdr.model import Factors, Model, Rendering
 
 LEAST_SHADING = 0.1  # darker pixels do not tell their albedo
@@ -23,9 +22,7 @@ HIDDEN = 0.02  # what lies this much deeper than what the view shows is hidden b
 
 def places_in_view(model: Model, factors: Factors, rendering: Rendering) -> tuple[Tensor, Tensor]:
     """Where the view shows the canonical pixels: (B, H, W, 2) in -1 .. 1 within the image, and depths (B, H, W)."""
-    points = move(model.camera.back_project(rendering.depth).flatten(1, 2), factors.view)
-    screen = model.camera.project(points).reshape(*rendering.depth.shape, 3)
-    return screen[..., :2] / model.camera.centre - 1, screen[..., 2]
+    return view_grid(rendering.depth, factors.view, model.camera)
 
 
 def symmetry_loss(model: Model, x: Tensor, factors: Factors, rendering: Rendering) -> Tensor:
