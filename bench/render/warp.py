@@ -40,7 +40,8 @@ def canonical_grid(depth: Tensor, view: Tensor, camera: Camera) -> Tensor:
 
     `depth`: (B, H, W) in the view, finite.
     """
-    return _on_screen(*moved_back(depth, view, camera), camera)
+    x, y, z = moved_back(depth, view, camera)
+    return _on_screen(x, y, z, camera)
 
 
 def view_grid(depth: Tensor, view: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
