@@ -187,12 +187,22 @@ class TestTemplate:
         torch.testing.assert_close(model.added_to_dome(model.canonical_depth(raw)), added, atol=0.02, rtol=0.02)
         assert model.added_to_dome(model.canonical_depth(torch.zeros(1, SIZE, SIZE))).abs().max() < 0.005
 
-    def test_keeping_near_the_dome_makes_what_is_added_smaller(self):
+    def test_what_a_batch_shares_and_what_is_each_images_own_are_held_apart(self):
         model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)
-        raw = torch.randn(1, SIZE, SIZE, generator=torch.Generator().manual_seed(0)).requires_grad_()
-        before = model.added_to_dome(model.canonical_depth(raw)).square().mean()
+        shape = 0.2 * torch.randn(SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+        shape = model.without_dome(shape[None] - shape.mean())[0]
+        alike = model.squares_added_to_dome(model.canonical_depth(torch.stack((shape, shape))))
+        opposed = model.squares_added_to_dome(model.canonical_depth(torch.stack((shape, -shape))))
+        assert [float(square) for square in alike] == pytest.approx([0, float(shape.square().mean())], abs=1e-3)
+        assert [float(square) for square in opposed] == pytest.approx([float(shape.square().mean()), 0], abs=1e-3)
+
+    @pytest.mark.parametrize("which", [0, 1])
+    def test_keeping_near_the_dome_makes_what_is_added_smaller(self, which):
+        model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)
+        raw = torch.randn(2, SIZE, SIZE, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        before = model.squares_added_to_dome(model.canonical_depth(raw))[which]
         (slope,) = torch.autograd.grad(before, raw)
-        assert model.added_to_dome(model.canonical_depth(raw - 100 * slope)).square().mean() < 0.9 * before
+        assert model.squares_added_to_dome(model.canonical_depth(raw - 100 * slope))[which] < 0.9 * before
 
     def test_learns_faster_than_the_networks_and_is_not_pulled_back(self):
         method = small(template=5.0, lr=1e-3)

@@ -32,7 +32,7 @@ class PDR(Method):
 
     blocks: str = "depth+albedo"  # what ordinary tasks get: names joined by +, or all
     loocc: Literal["off", "light", "view", "both", "simclr"] = "both"
-    loocc_weight: float = 0.01  # times how much of the learned depth counts
+    loocc_weight: float = 0.1  # times how much of the learned depth counts
     loocc_strength: float = 1.0  # of the change, 1 as published
     loocc_temperature: float = 0.5
     loocc_normalise: bool = True
@@ -48,9 +48,11 @@ class PDR(Method):
     template: float = 5.0  # how many times faster the depth that all images share is learned; published: 0, none
     hold: float = 0.3  # share of the training with the dome alone
     blend: float = 0.5  # share of the training after which the learned depth counts in full
-    near_dome: float | None = None  # weight of depth that keeps near the dome; none: for faces 5, cars 0; published: 0
+    # weights of depth that keeps near the dome: an image's own share, and what a batch's have in common; published: 0
+    near_dome: float | None = None  # none: for faces 0.3, cars 0
+    near_dome_mean: float | None = None  # none: for faces 5, cars 0
     least_diffuse: float | None = 0.5  # light that has a direction; none, published: cars 0.5, faces 0
-    symmetry: float | None = None  # weight of likeness of both halves; none: for faces 2, cars 0; published: 0
+    symmetry: float | None = None  # weight of likeness of both halves; none: for faces 1, cars 0; published: 0
     cycle: float = 2.0  # weight of reading changed view and light back off re-renderings; published: 0
     confidence: bool | None = None  # none: for faces, not for cars
     perceptual: Literal["gradient", "vgg16", "none"] = "gradient"  # vgg16: as published
@@ -222,8 +224,9 @@ class PDR(Method):
             flip=self.flip if self.flip is not None else (1.0 if car else 0.5),
             smoothness=self.smoothness if self.smoothness is not None else (0.1 if car else 0.0),
             flat_albedo=self.flat_albedo,
-            near_dome=self.near_dome if self.near_dome is not None else (0.0 if car else 5.0),
-            symmetry=self.symmetry if self.symmetry is not None else (0.0 if car else 2.0),
+            near_dome=self.near_dome if self.near_dome is not None else (0.0 if car else 0.3),
+            near_dome_mean=self.near_dome_mean if self.near_dome_mean is not None else (0.0 if car else 5.0),
+            symmetry=self.symmetry if self.symmetry is not None else (0.0 if car else 1.0),
         )
 
     def optimiser(self, model: Model) -> torch.optim.Adam:

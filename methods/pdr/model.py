@@ -83,6 +83,7 @@ class LossWeights:
     flat_albedo: float = 0.0
     symmetry: float = 0.0
     near_dome: float = 0.0
+    near_dome_mean: float = 0.0
 
 
 class Model(nn.Module):
@@ -166,6 +167,15 @@ class Model(nn.Module):
         """(B, H, W) canonical depths -> what the depth network added to the dome, before both were squashed."""
         reach = (MAX_DEPTH - MIN_DEPTH) / 2 * 1.001  # tanh may have rounded to 1
         return torch.atanh((depth - (MAX_DEPTH + MIN_DEPTH) / 2) / reach) - self.relief
+
+    def squares_added_to_dome(self, depth: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean squares of what (B, H, W) depths add to the dome: of each one's own share, and of the batch's mean.
+
+        What all objects share the dome knows best: the shading of a wrong mean shape is explained as well by albedo.
+        """
+        added = self.added_to_dome(depth)
+        mean = added.mean(0)
+        return (added - mean).square().mean(), mean.square().mean()
 
     def without_dome(self, learned: Tensor) -> Tensor:
         """(B, H, W) less its share of the dome, if there is one: the dome alone says how deep the object is.
@@ -251,9 +261,10 @@ class Model(nn.Module):
         plain = terms["l1"] + weights.structure * terms.get("structure", 0)
         mirrored = terms["l1_flip"] + weights.structure * terms.get("structure_flip", 0)
         terms["loss"] = plain + weights.flip * mirrored + weights.smoothness * terms["smoothness"]
-        if weights.near_dome:
-            terms["near_dome"] = self.added_to_dome(factors.depth).square().mean()
+        if weights.near_dome or weights.near_dome_mean:
+            terms["near_dome"], terms["near_dome_mean"] = self.squares_added_to_dome(factors.depth)
             terms["loss"] = terms["loss"] + weights.near_dome * terms["near_dome"]
+            terms["loss"] = terms["loss"] + weights.near_dome_mean * terms["near_dome_mean"]
         if weights.flat_albedo:
             terms["flat_albedo"] = variation(factors.albedo)
             terms["loss"] = terms["loss"] + weights.flat_albedo * terms["flat_albedo"]
@@ -286,17 +297,17 @@ def _dome(size: int, domain: Domain) -> Tensor:
     x = torch.linspace(-1, 1, size).expand(size, size)
     y = x.T
     if domain == "car":
-        ground, height, middle = torch.full_like(x, 0.1), 0.65, 0.1
+        ground, height, middle, width = torch.full_like(x, 0.1), 0.65, 0.1, size // 32
         radius = (x / 0.85) ** 2 + ((y - 0.1) / 0.5) ** 2
     else:
-        ground, height, middle = torch.full_like(x, -0.18), 0.67, -0.18
-        radius = (x / (0.61 * (1 - 0.18 * y))) ** 2 + ((y + 0.12) / 1.01) ** 2
-        ground[y < 0.12] = -0.32
-        ground[(y > 0.46) & (y < 0.87)] = 0.34
-        ground[y >= 0.87] = -0.04
-        ground[(y > 0.45) & (x.abs() < 0.33)] = -0.21
+        ground, height, middle, width = torch.full_like(x, -0.23), 0.74, -0.19, 3 * size // 64
+        radius = (x / (0.61 * (1 - 0.13 * y))) ** 2 + ((y + 0.12) / 0.98) ** 2
+        ground[y < -0.06] = -0.36
+        ground[(y > 0.47) & (y < 0.93)] = 0.18
+        ground[y >= 0.93] = -0.23
+        ground[(y > 0.49) & (x.abs() < 0.29)] = -0.38
     body = middle - height * (1 - radius).clamp(min=0).sqrt()
     dome = torch.where(radius < 1, torch.minimum(body, ground), ground)
-    width = size // 32  # the rim's normals change over a few pixels
+    # the rims' normals change over a few pixels
     padded = F.pad(dome[None, None], [width] * 4, mode="replicate")
     return F.avg_pool2d(padded, 2 * width + 1, stride=1)[0, 0]
