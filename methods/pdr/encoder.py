@@ -77,13 +77,14 @@ class PDREncoder(Encoder):
         factors, _ = self.model.decompose(x)
         seen = self.model.render(factors)
         nearness = (MAX_DEPTH - seen.depth) / (MAX_DEPTH - MIN_DEPTH)
+        brightest = seen.shading.amax((1, 2), keepdim=True).clamp(min=1)  # ambient and diffuse may exceed 1 together
         shown = {
             "reconstruction": seen.image / 2 + 0.5,
             "canonical": seen.canonical / 2 + 0.5,
             "depth": nearness[:, None].expand(-1, 3, -1, -1),
             "normals": (seen.normals * x.new_tensor([1, 1, -1])).permute(0, 3, 1, 2) / 2 + 0.5,
             "albedo": factors.albedo / 2 + 0.5,
-            "shading": seen.shading[:, None].expand(-1, 3, -1, -1),
+            "shading": (seen.shading / brightest)[:, None].expand(-1, 3, -1, -1),
         }
         for name, slope in (("relit_left", -TURN), ("relit_right", TURN)):
             shown[name] = self.model.relight(seen, _relit(factors, slope)).image / 2 + 0.5
