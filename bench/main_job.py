@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench.cluster import SlurmSchedule
 from bench.nursery import nursery
 from bench.payload import Grouping, Payloads, make_units
-from bench.plan import Cell, Job, Settings, make_jobs, states, summary, write_plan
+from bench.plan import Cell, Job, Settings, estimate_minutes, make_jobs, states, summary, write_plan
 from bench.progress import announced
 from bench.registry import Spec
 from bench.resources import SlurmSettings
@@ -79,6 +79,8 @@ def run_benchmark(console: Console, settings: Settings, cells: list[Cell], how: 
 def _run_here(console: Console, payloads: Payloads, todo: list[Job], how: Execution, parallel: int) -> list[str]:
     payloads.owner = os.getpid()
     settings = payloads.settings
+    # the longest first, or the last to begin would be waited for with all but one processor idle
+    todo = sorted(todo, key=lambda job: -estimate_minutes([job], settings, payloads.store))
     schedule = Schedule(payloads, make_units(todo, how.grouping, payloads.store), how.cluster, parallel, console)
     with contextlib.ExitStack() as stack:
         if how.cluster == "local":
