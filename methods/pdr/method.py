@@ -32,7 +32,7 @@ class PDR(Method):
 
     blocks: str = "depth+albedo"  # what ordinary tasks get: names joined by +, or all
     loocc: Literal["off", "light", "view", "both", "simclr"] = "both"
-    loocc_weight: float = 0.1  # times how much of the learned depth counts
+    loocc_weight: float = 0.1  # times how much of the learned depth counts; published: 0.01 (results/reference/lab.md)
     loocc_strength: float = 1.0  # of the change, 1 as published
     loocc_temperature: float = 0.5
     loocc_normalise: bool = True
