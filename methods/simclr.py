@@ -78,6 +78,7 @@ class SimCLR(Method):
     requires: ClassVar[tuple[str, ...]] = ("timm",)
 
     model: str = "resnet18"
+    width: int | None = None  # channels of a ResNet's first stage; none: timm's
     projection: int = 128
     temperature: float = 0.5
     smallest_crop: float = 0.2  # of the area
@@ -90,7 +91,7 @@ class SimCLR(Method):
 
     def build(self, image_size: int, domain: Domain) -> TimmEncoder:
         """The backbone at the images' own size."""
-        return TimmEncoder(self.model, image_size)
+        return TimmEncoder(self.model, image_size, self.width)
 
     def fit(self, encoder: TimmEncoder, data: Pretraining, run: Run) -> None:  # type: ignore[override]
         """Adam with a cosine schedule; the projection head is thrown away afterwards, as published."""

@@ -14,7 +14,7 @@ from training import build, fitted, pretraining
 from bench.api import BadInput, Images
 from methods.pdr.encoder import load_published, parse_blocks
 from methods.pdr.losses import photometric, smoothness, structure
-from methods.pdr.model import MAX_DEPTH, MIN_DEPTH, Factors, Model
+from methods.pdr.model import MAX_DEPTH, MIN_DEPTH, Factors, LossWeights, Model
 from methods.pdr.networks import ConfNet, EDDeconv, Encoder, UNetEDDeconv
 from methods.pdr.training import learned_share
 
@@ -108,12 +108,18 @@ class TestModel:
         for field in fields(expected):
             torch.testing.assert_close(getattr(relit, field.name), getattr(expected, field.name))
 
-    def test_a_symmetric_object_is_its_own_mirrored_explanation(self):
+    def test_a_symmetric_object_is_its_own_mirrored_explanation(self, x):
         model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)
-        depth = model.canonical_depth(torch.zeros(1, SIZE, SIZE))
-        light, view = torch.tensor([[0.3, 0.5, 0.3, 0.1, 0.95]]), torch.tensor([[0.1, 0.4, 0, 0, 0, 0]])
-        rendering = model.render_both(Factors(depth, torch.zeros(1, 3, SIZE, SIZE), light, view))
-        torch.testing.assert_close(*rendering.image.chunk(2), atol=1e-5, rtol=0)
+        model.blend.fill_(0)
+        factors, _ = model.decompose(x)
+        both, once = model.render(factors.with_mirrored()), model.render_both(factors)
+        torch.testing.assert_close(*both.image.chunk(2), atol=1e-5, rtol=0)
+        assert len(once.image) == len(x)  # so it is rendered once, with the same losses
+        for sigmas in ([], list(model.netC(x * 2 - 1))):
+            given = (factors, x, sigmas, LossWeights(smoothness=0.1), None)
+            expected = model.losses(both, *given)
+            for name, term in model.losses(once, *given).items():
+                torch.testing.assert_close(term, expected[name], atol=1e-5, rtol=0)
 
     def test_the_dome_is_convex_towards_the_camera_and_the_learned_part_fades_in(self):
         model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)

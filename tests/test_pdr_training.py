@@ -174,11 +174,11 @@ class TestTraining:
         factors, features = model.decompose(x)
         rendering = model.render_both(factors)
         loss = model.losses(rendering, factors, x, model.netC(x * 2 - 1), weights, None)["loss"]
-        loss = loss + weights.symmetry * symmetry.symmetry_loss(model, x, factors, rendering.first_half())
-        image = loocc.changed_image(model, x, factors, rendering.first_half().detach(), "light", 1.0)
+        loss = loss + weights.symmetry * symmetry.symmetry_loss(model, x, factors, rendering.first(len(x)))
+        image = loocc.changed_image(model, x, factors, rendering.first(len(x)).detach(), "light", 1.0)
         again = model.features(image, ["depth", "albedo", "view"])
         loss = loss + method.loocc_weight * loocc.loocc_loss(features, again, 0.5, True)
-        changed = cycle.changed_images(model, x, factors.detach(), rendering.first_half())
+        changed = cycle.changed_images(model, x, factors.detach(), rendering.first(len(x)))
         (loss + method.cycle * cycle.cycle_loss(model, *changed)).backward()
         for name, p in model.named_parameters():
             if p.grad is not None and p.grad.abs().max() > 0:

@@ -32,7 +32,8 @@ def warp_depth(depth: Tensor, view: Tensor, camera: Camera, rasterizer: Rasteriz
     kept = torch.arange(camera.size - 1 + stride, device=depth.device)[::stride].clamp(max=camera.size - 1)
     points = camera.back_project(depth).index_select(1, kept).index_select(2, kept)
     moved = camera.project(move(points.flatten(1, 2), view))
-    return rasterize(moved, grid_faces(len(kept), depth.device), camera.size, camera.size, rasterizer).depth
+    faces = grid_faces(len(kept), depth.device)
+    return rasterize(moved, faces, camera.size, camera.size, rasterizer, weights=False).depth
 
 
 def canonical_grid(depth: Tensor, view: Tensor, camera: Camera) -> Tensor:

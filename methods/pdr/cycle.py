@@ -57,7 +57,7 @@ def changed_images(model: Model, x: Tensor, factors: Factors, rendering: Renderi
     flows into the rendering. Not to be called under autocast, whose products round coordinates to several pixels.
     """
     view, light = drawn_view(model, factors.view), drawn_light(factors.light)
-    changed = model.render(replace(textured(model, x, factors, rendering), view=view, light=light))
+    changed = model.render(replace(textured(model, x, factors, rendering), view=view, light=light), rendering)
     return torch.where(changed.valid[:, None], changed.image / 2 + 0.5, x).clamp(0, 1), view, light
 
 

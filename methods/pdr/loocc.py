@@ -48,14 +48,14 @@ def changed_image(
 ) -> Tensor:
     """The images (B, 3, H, W) in [0, 1] with "light" or "view" changed at random, or with "simclr" augmentations.
 
-    `rendering`: of `factors`; under another light it keeps its shape.
+    `rendering`: of `factors`, whose shape stays.
     """
     if change == "simclr":
         return colour_jitter(crop_and_flip(x, 0.2), 0.5)
     if change == "light":
         changed = model.relight(rendering, replace(factors, light=changed_light(factors.light, strength)))
     else:
-        changed = model.render(replace(factors, view=changed_view(factors.view, strength)))
+        changed = model.render(replace(factors, view=changed_view(factors.view, strength)), rendering)
     return torch.where(changed.valid[:, None], changed.image / 2 + 0.5, x).clamp(0, 1)
 
 

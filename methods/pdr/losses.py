@@ -20,8 +20,7 @@ VGG_PAGE = "https://download.pytorch.org/models/vgg16-397923af.pth"
 
 
 def _mean(values: Tensor, mask: Tensor) -> Tensor:
-    mask = mask.expand_as(values)
-    return (values * mask).sum() / mask.sum().clamp(min=EPS)
+    return (values.mean(1, keepdim=True) * mask).sum() / mask.sum().clamp(min=EPS)
 
 
 def photometric(image: Tensor, target: Tensor, mask: Tensor, sigma: Tensor | None = None) -> Tensor:

@@ -162,16 +162,16 @@ class PDR(Method):
 
         outputs = [*factors.tensors(), *sigmas]
         leaves = [output.detach().requires_grad_() for output in outputs]
+        # Of the dome alone depth learns nothing: Adam would make full steps of mere weight decay and empty its network.
+        leaves[0].requires_grad_(bool(model.blend > 0))
         rendering = model.render_both(Factors(*leaves[:4]))
         terms = model.losses(rendering, Factors(*leaves[:4]), x, leaves[4:], weights, perceptual)
         if weights.symmetry:
-            terms["symmetry"] = symmetry_loss(model, x, Factors(*leaves[:4]), rendering.first_half())
+            terms["symmetry"] = symmetry_loss(model, x, Factors(*leaves[:4]), rendering.first(len(x)))
             terms["loss"] = terms["loss"] + weights.symmetry * terms["symmetry"]
         terms["loss"].backward()
-        seen = rendering.first_half().detach()
+        seen = rendering.first(len(x)).detach()
         known = [(output, leaf.grad) for output, leaf in zip(outputs, leaves, strict=True) if leaf.grad is not None]
-        if model.blend == 0:  # Adam would make full steps of nothing but weight decay, and empty the depth network
-            known = [(output, gradient) for output, gradient in known if output is not factors.depth]
         roots, gradients = [output for output, _ in known], [gradient for _, gradient in known]
         watch.lap("rendering")
 

@@ -68,9 +68,9 @@ class Rendering:
         """The same, cut off the graph."""
         return Rendering(*(getattr(self, field.name).detach() for field in fields(self)))
 
-    def first_half(self) -> Rendering:
-        """Of `Model.render_both`: the images without their mirrored explanations."""
-        return Rendering(*(getattr(self, field.name).chunk(2)[0] for field in fields(self)))
+    def first(self, count: int) -> Rendering:
+        """The first `count` items: of `Model.render_both`, the images without their mirrored explanations."""
+        return Rendering(*(getattr(self, field.name)[:count] for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -207,10 +207,13 @@ class Model(nn.Module):
 
     # ------------------------------------------------------------------------------------------------ factors to image
 
-    def render(self, factors: Factors) -> Rendering:
-        """Shade the canonical object, then see it under the view."""
-        depth = F.pad(factors.depth[:, :, 2:-2], (2, 2), value=self.border)
-        normal = normals(depth, self.camera)
+    def render(self, factors: Factors, known: Rendering | None = None) -> Rendering:
+        """Shade the canonical object, then see it under the view. `known`: what was rendered of the same depth."""
+        if known is None:
+            depth = F.pad(factors.depth[:, :, 2:-2], (2, 2), value=self.border)
+            normal = normals(depth, self.camera)
+        else:
+            depth, normal = known.depth, known.normals
         shading, canonical = _lit(normal, factors)
         view_depth = warp_depth(depth, factors.view, self.camera, self.rasterizer, self.mesh_stride)
         view_depth = view_depth.clamp(MIN_DEPTH - MARGIN, MAX_DEPTH + MARGIN)
@@ -227,7 +230,12 @@ class Model(nn.Module):
         return replace(rendering, shading=shading, canonical=canonical, valid=valid, image=image)
 
     def render_both(self, factors: Factors) -> Rendering:
-        """The images (first half of 2B) and their mirrored explanations; a pixel is valid where both see the object."""
+        """The images (first half of 2B) and their mirrored explanations; a pixel is valid where both see the object.
+
+        As long as no learned shape counts, depth and albedo are symmetric and both explanations the same: just B then.
+        """
+        if self.blend == 0:
+            return self.render(factors)
         rendering = self.render(factors.with_mirrored())
         first, second = rendering.valid.chunk(2)
         valid = (first & second).repeat(2, 1, 1)
@@ -248,10 +256,13 @@ class Model(nn.Module):
         compared.
         """
         target = x * 2 - 1
+        images, valids = rendering.image.split(len(x)), rendering.valid.split(len(x))
         terms: dict[str, Tensor] = {}
         for number, name in enumerate(("", "_flip")):
-            image, valid = rendering.image.chunk(2)[number], rendering.valid.chunk(2)[number]
-            mask = valid[:, None].to(image)
+            if number == len(images) and not sigmas:  # the same explanation again
+                terms.update({known + name: term for known, term in terms.items()})
+                break
+            image, mask = images[number % len(images)], valids[number % len(valids)][:, None].to(x)
             sigma, coarse = (maps[:, number : number + 1] for maps in sigmas) if sigmas else (None, None)
             terms["l1" + name] = photometric(image, target, mask, sigma)
             if weights.structure:
