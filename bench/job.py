@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.api import BadInput, DataSet, Encoder, Method, Place, Pretraining, Source, Target, Task, Unavailable
 from bench.artefact import load_module, save_encoder
+from bench.memory import keep_freed_memory
 from bench.outcome import check_scores, explain, spelled
 from bench.progress import Reporter
 from bench.record import base_record, is_settled
@@ -273,6 +274,7 @@ def load_job(path: Path) -> Job:
 
 def run_job(job: Job) -> None:
     """Run it in this process, with the number of threads it asks for."""
+    keep_freed_memory()
     torch.set_num_threads(job.payload["threads"])
     with threadpool_limits(job.payload["threads"]), job.reporter:
         job.run()

@@ -64,8 +64,9 @@ def rasterize(
     if rasterizer == "pytorch3d":
         return _rasterize_pytorch3d(vertices, faces, height, width)
     face = _nearest_faces(vertices.detach(), faces, height, width, drawn)
-    barycentric = _weights(vertices, faces, face) if weights else vertices.new_zeros(()).expand(*face.shape, 3)
-    return Fragments(face, barycentric, _Depth.apply(vertices, faces, face))
+    if weights:
+        return Fragments(face, *_fragments(vertices, faces, face))
+    return Fragments(face, vertices.new_zeros(()).expand(*face.shape, 3), _Depth.apply(vertices, faces, face))
 
 
 # ------------------------------------------------------------------------------------------------------ candidate list
@@ -168,10 +169,9 @@ def _test(corners: Tensor, column: Tensor, row: Tensor) -> tuple[Tensor, Tensor]
 
 
 class _Depth(torch.autograd.Function):
-    """Depth (B, H, W) of the faces found, infinite where there is none; differentiable by the vertices.
+    """The depth of `_fragments` alone, a quarter faster where nearly all pixels are covered.
 
-    Inverse depth is linear across a face on the screen: its slope there gives all nine derivatives at once, a quarter
-    faster than autograd.
+    Inverse depth is linear across a face on the screen: its slope there gives all nine derivatives at once.
     """
 
     @staticmethod
@@ -204,10 +204,21 @@ class _Depth(torch.autograd.Function):
         return total.reshape(3, batch, count).permute(1, 2, 0), None, None
 
 
-def _weights(vertices: Tensor, faces: Tensor, face: Tensor) -> Tensor:
-    """Perspective-correct barycentric weights (B, H, W, 3) of the faces found, 0 where there is none."""
-    inverse, _ = _inverse_depth(*_corners(vertices, faces, face)[1:])
-    return torch.where(face >= 0, inverse * (1 / inverse.sum(0)), 0).permute(1, 2, 3, 0)
+def _fragments(vertices: Tensor, faces: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
+    """Perspective-correct barycentric weights (B, H, W, 3) and depth (B, H, W) of the faces found, by autograd."""
+    batch, height, width = face.shape
+    covered = (face.flatten() >= 0).nonzero().squeeze(1)
+    item, pixel = covered // (height * width), covered % (height * width)
+    column, row = (pixel % width).to(vertices), (pixel // width).to(vertices)
+    corner = faces[face.flatten()[covered]].T + item * vertices.shape[1]  # (3, P) rows of the flattened vertices
+    # One gather per coordinate: its backward adds up in a fixed order, whatever the number of threads.
+    flat = vertices.reshape(-1, 3).T.contiguous()
+    x, y, z = flat.gather(1, corner.reshape(1, -1).expand(3, -1)).reshape(3, 3, -1)
+    inverse, _ = _inverse_depth(x - column, y - row, z)
+    depth = 1 / inverse.sum(0)
+    everywhere = vertices.new_zeros(batch * height * width, 3).index_copy(0, covered, (inverse * depth).T)
+    depths = vertices.new_full((batch * height * width,), torch.inf).index_copy(0, covered, depth)
+    return everywhere.reshape(batch, height, width, 3), depths.reshape(batch, height, width)
 
 
 def _corners(vertices: Tensor, faces: Tensor, face: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

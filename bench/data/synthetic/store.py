@@ -25,6 +25,7 @@ import torch
 from bench.api import Place, Source
 from bench.data import splits
 from bench.data.cache import cached_folder
+from bench.memory import keep_freed_memory
 from bench.render import camera, raster
 
 RenderRows = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -92,6 +93,7 @@ def content_fingerprint(place: Place, name: str, fingerprint: str) -> str:
 
 def _render_all(folder: Path, count: int, place: Place, name: str, render_rows: RenderRows) -> dict[str, str]:
     """Render rows 0 .. count-1 into `folder`, one .npy per array; returns the files' SHA-256."""
+    keep_freed_memory()
     files: dict[str, _Growing] = {}
     done = 0
     try:
