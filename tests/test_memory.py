@@ -14,7 +14,8 @@ from bench.memory import keep_freed_memory
 {call}
 def tensors():
     return [torch.ones(6 << 20) for _ in range(4)]  # 24 MiB each
-tensors()
+for _ in range(3):
+    tensors()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(5):
     tensors()
