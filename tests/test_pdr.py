@@ -12,6 +12,7 @@ from pdr_small import SIZE, small
 from training import build, fitted, pretraining
 
 from bench.api import BadInput, Images
+from methods.pdr.dome import dome
 from methods.pdr.encoder import load_published, parse_blocks
 from methods.pdr.losses import photometric, smoothness, structure
 from methods.pdr.model import MAX_DEPTH, MIN_DEPTH, Factors, LossWeights, Model
@@ -121,25 +122,32 @@ class TestModel:
             for name, term in model.losses(once, *given).items():
                 torch.testing.assert_close(term, expected[name], atol=1e-5, rtol=0)
 
+    @pytest.mark.parametrize("size", [16, 64, 128])
+    def test_the_cars_dome_goes_back_from_bumper_to_roof_and_to_both_sides(self, size):
+        car = dome(size, "car")
+        torch.testing.assert_close(car, car.flip(1), atol=1e-5, rtol=0)
+        middle, across = car[:, size // 2], car[round(0.65 * size)]
+        bumper, bonnet, roof = (middle[round(share * size)] for share in (0.75, 0.6, 0.4))
+        assert bumper < bonnet < roof < car[0, size // 2]
+        assert (across[size // 2 :].diff() > -1e-5).all()
+        assert across[-1] > roof
+
     def test_the_dome_is_convex_towards_the_camera_and_the_learned_part_fades_in(self):
         model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)
         raw = torch.randn(1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
         model.blend.fill_(0)
-        dome = model.canonical_depth(raw)
-        row, column = divmod(int(dome.argmin()), SIZE)
+        held = model.canonical_depth(raw)
+        row, column = divmod(int(held.argmin()), SIZE)
         assert column in (SIZE // 2 - 1, SIZE // 2)  # nearest in the middle,
         assert SIZE // 3 < row < SIZE // 2  # a little above the chin's half
-        assert dome.min() < dome[0, 0, 0]
-        torch.testing.assert_close(dome, dome.flip(2))
-        car = Model(SIZE, "car", nf=4, nf_pose=4, zdim=8, bump=1.0).relief
-        in_front = [shape < shape[0, 0] - 0.1 for shape in (model.relief, car)]
-        heights, widths = ([int(where.any(axis).sum()) for where in in_front] for axis in (1, 0))
-        assert heights[0] > widths[0]  # heads are upright,
-        assert heights[1] < widths[1]  # cars are not
+        assert held.min() < held[0, 0, 0]
+        torch.testing.assert_close(held, held.flip(2))
+        in_front = model.relief < model.relief[0, 0] - 0.1
+        assert in_front.any(1).sum() > in_front.any(0).sum()  # heads are upright
         albedo = torch.rand(1, 3, SIZE, SIZE)
         torch.testing.assert_close(model.canonical_albedo(albedo), model.canonical_albedo(albedo).flip(3))
         model.blend.fill_(1)
-        assert not torch.allclose(model.canonical_depth(raw), dome)
+        assert not torch.allclose(model.canonical_depth(raw), held)
         assert torch.equal(model.canonical_albedo(albedo), albedo)
         shares = [learned_share(step, 100, 0.3, 0.6) for step in (0, 29, 44, 59, 99)]
         assert shares == pytest.approx([0, 0, 0.5, 1, 1])

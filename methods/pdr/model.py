@@ -19,6 +19,7 @@ from bench.render.camera import Camera
 from bench.render.raster import Rasterizer
 from bench.render.shading import light_direction, normals, shade
 from bench.render.warp import canonical_grid, sample, warp_depth
+from methods.pdr.dome import dome
 from methods.pdr.losses import Perceptual, photometric, smoothness, structure, variation
 from methods.pdr.networks import ConfNet, EDDeconv, Encoder, UNetEDDeconv
 
@@ -128,7 +129,7 @@ class Model(nn.Module):
         published = 0.5 if domain == "car" else 0.0
         self.least_diffuse = published if least_diffuse is None else least_diffuse
         self.register_buffer("blend", torch.tensor(1.0))
-        self.register_buffer("relief", bump * _dome(size, domain), persistent=False)
+        self.register_buffer("relief", bump * dome(size, domain), persistent=False)
         resolution = detail or size
         self.template = nn.Parameter(torch.zeros(resolution, resolution)) if template else None
 
@@ -296,29 +297,3 @@ def _is_seen(view_depth: Tensor) -> Tensor:
 def _scale(unit: Tensor, low: float, high: float) -> Tensor:
     """-1 .. 1 -> low .. high."""
     return (unit + 1) / 2 * (high - low) + low
-
-
-def _dome(size: int, domain: Domain) -> Tensor:
-    """(H, W): the rough shape of the object, negative towards the camera; 0 is the depth that views turn about.
-
-    For cars half an ellipsoid, wider than tall, somewhat below the middle. For faces a mannequin: an upright egg, the
-    chin its narrow end, before a neck, shoulders, the hair about the skull, and what is seen beside the jaw, which lies
-    behind all of them.
-    """
-    x = torch.linspace(-1, 1, size).expand(size, size)
-    y = x.T
-    if domain == "car":
-        ground, height, middle, width = torch.full_like(x, 0.1), 0.65, 0.1, size // 32
-        radius = (x / 0.85) ** 2 + ((y - 0.1) / 0.5) ** 2
-    else:
-        ground, height, middle, width = torch.full_like(x, -0.23), 0.74, -0.19, 3 * size // 64
-        radius = (x / (0.61 * (1 - 0.13 * y))) ** 2 + ((y + 0.12) / 0.98) ** 2
-        ground[y < -0.06] = -0.36
-        ground[(y > 0.47) & (y < 0.93)] = 0.18
-        ground[y >= 0.93] = -0.23
-        ground[(y > 0.49) & (x.abs() < 0.29)] = -0.38
-    body = middle - height * (1 - radius).clamp(min=0).sqrt()
-    dome = torch.where(radius < 1, torch.minimum(body, ground), ground)
-    # the rims' normals change over a few pixels
-    padded = F.pad(dome[None, None], [width] * 4, mode="replicate")
-    return F.avg_pool2d(padded, 2 * width + 1, stride=1)[0, 0]
