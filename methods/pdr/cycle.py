@@ -36,8 +36,7 @@ def textured(model: Model, x: Tensor, factors: Factors, rendering: Rendering) ->
 
 def drawn_view(model: Model, view: Tensor) -> Tensor:
     """(B, 6): the view of another image of the batch, moved a little."""
-    spread = view.new_tensor(VIEW_SPREAD)
-    spread = torch.cat((spread[:3], spread[3:] * model.blend))  # no translation while the model knows of none
+    spread = view.new_tensor(VIEW_SPREAD) * model.known_of_views()
     return view[torch.randperm(len(view))] + torch.randn_like(view) * spread
 
 

@@ -19,7 +19,7 @@ from bench.render.camera import Camera
 from bench.render.raster import Rasterizer
 from bench.render.shading import light_direction, normals, shade
 from bench.render.warp import canonical_grid, sample, warp_depth
-from methods.pdr.dome import dome
+from methods.pdr.dome import dome, turned_on_the_ground
 from methods.pdr.losses import Perceptual, photometric, smoothness, structure, variation
 from methods.pdr.networks import ConfNet, EDDeconv, Encoder, UNetEDDeconv
 
@@ -126,6 +126,7 @@ class Model(nn.Module):
         self.netV = Encoder(size, 6, nf_pose, bounded)
         self.netC = ConfNet(size, nf) if confidence else None
         self.border = 1.08 if domain == "car" else 0.7 * MAX_DEPTH + 0.3 * MIN_DEPTH
+        self.upright = domain == "car" and bump > 0
         published = 0.5 if domain == "car" else 0.0
         self.least_diffuse = published if least_diffuse is None else least_diffuse
         self.register_buffer("blend", torch.tensor(1.0))
@@ -203,8 +204,14 @@ class Model(nn.Module):
 
         Else views would first be learned as shifts of the image, which explain almost as much as turns do.
         """
-        reach = torch.cat((numbers.new_full((3,), ROTATION), self.blend * numbers.new_tensor([SHIFT, SHIFT, 0])))
-        return numbers * reach
+        reach = numbers.new_tensor([ROTATION, ROTATION, ROTATION, SHIFT, SHIFT, 0])
+        view = numbers * reach * self.known_of_views()
+        return turned_on_the_ground(view) if self.upright else view
+
+    def known_of_views(self) -> Tensor:
+        """(6,): how much of each number of a view counts; what stands on the ground hardly rolls."""
+        always, roll = torch.ones_like(self.blend), 0.1 * self.blend if self.upright else torch.ones_like(self.blend)
+        return torch.stack((always, always, roll, *[self.blend] * 3))
 
     # ------------------------------------------------------------------------------------------------ factors to image
 
