@@ -209,9 +209,14 @@ class Model(nn.Module):
         return turned_on_the_ground(view) if self.upright else view
 
     def known_of_views(self) -> Tensor:
-        """(6,): how much of each number of a view counts; what stands on the ground hardly rolls."""
-        always, roll = torch.ones_like(self.blend), 0.1 * self.blend if self.upright else torch.ones_like(self.blend)
-        return torch.stack((always, always, roll, *[self.blend] * 3))
+        """(6,): how much of each number of a view counts.
+
+        Cars hardly roll, and lie in the middle: as far as free shifts reach, they undid what turns about a distant
+        middle do to a car's front.
+        """
+        always = torch.ones_like(self.blend)
+        late = 0.1 * self.blend if self.upright else self.blend
+        return torch.stack((always, always, late if self.upright else always, late, late, late))
 
     # ------------------------------------------------------------------------------------------------ factors to image
 
