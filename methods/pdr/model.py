@@ -92,8 +92,9 @@ class Model(nn.Module):
 
     `detail`: resolution of the depth network's map. `bump`: height of a fixed dome towards the camera that is added to
     the depth network's map, 0 as published. `template`: also learn the depth that all images share, as a map of the
-    depth network's resolution; not published. `least_diffuse`: 0 .. 1, none: as published. `blend` (a buffer) is how
-    much of the learned depth, of asymmetric albedo and of translation counts.
+    depth network's resolution; not published. Cars with a dome stand on the ground (`scaled_view`). `least_diffuse`:
+    0 .. 1, none: as published. `blend` (a buffer) is how much of the learned depth, of asymmetric albedo and of
+    translation counts.
     """
 
     blend: Tensor
