@@ -1,71 +1,76 @@
-"""The rough shape of an object that its learned depth starts from and is added to: knowledge put in by hand.
+"""The rough shape of an object that its learned depth starts from and is added to: the mean head, or the mean car.
 
-Its numbers were fitted to the depth and normals of validation people and cars (results/reference/lab.md).
+Both are tables of depths that were fitted to the true depth and normals of *training* people and cars by
+`python -m methods.pdr.fit_dome`, so they know what the average-depth predictor of the benchmark knows, in the canonical
+frame instead of the image's. They are the same for every image: nothing in them tells one object from another.
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from bench.api import Domain
 
-# A car as seen by a driver ahead of it, from somewhat above: row from the top (-1) to the bottom (1), and depth there,
-# -1 .. 1 as a share of the depth range; the rear of the roof, its front, the windscreen's foot, the bonnet's edge, the
-# bumper's foot.
-CAR_PROFILE = ((-0.60, 0.12), (-0.44, -0.15), (0.06, -0.45), (0.28, -0.71), (0.56, -0.75))
-CAR_HALF_WIDTH = ((-0.44, 0.21), (0.06, 0.38))  # by row: of the roof, of the body below the windscreen's foot
-CAR_FLANK = 5.0  # depth per half image width: steep, yet a few pixels wide, or the flanks would have no place
-GROUND = ((-1.0, 2.70), (1.0, -1.38))  # depth by row: a plane seen from above, cut off at
-GROUND_RANGE = 0.9
+# Left halves, from the rim of the image to its middle, rows from top to bottom; negative towards the camera.
+HEAD = """
+-0.34 -0.34 -0.34 -0.35 -0.42 -0.49 -0.57 -0.62 -0.64
+-0.34 -0.34 -0.33 -0.37 -0.49 -0.60 -0.68 -0.75 -0.78
+-0.34 -0.34 -0.32 -0.44 -0.58 -0.69 -0.78 -0.85 -0.87
+-0.34 -0.34 -0.38 -0.53 -0.63 -0.74 -0.86 -0.93 -0.95
+-0.33 -0.34 -0.44 -0.57 -0.65 -0.82 -0.94 -1.01 -1.04
+-0.31 -0.30 -0.45 -0.55 -0.67 -0.85 -0.98 -1.05 -1.08
+-0.28 -0.26 -0.43 -0.52 -0.70 -0.91 -1.05 -1.12 -1.14
+-0.27 -0.27 -0.40 -0.49 -0.71 -0.89 -1.02 -1.10 -1.18
+-0.26 -0.29 -0.37 -0.45 -0.70 -0.87 -0.97 -1.04 -1.20
+-0.23 -0.25 -0.33 -0.39 -0.66 -0.90 -1.01 -1.09 -1.30
+-0.21 -0.18 -0.31 -0.25 -0.53 -0.78 -0.94 -1.14 -1.43
+-0.22 -0.19 -0.35 -0.13 -0.33 -0.66 -0.84 -1.02 -1.11
+-0.24 -0.24 -0.32 -0.14  0.04 -0.46 -0.77 -0.93 -1.00
+-0.25 -0.24 -0.30 -0.11  0.11 -0.02 -0.56 -0.75 -0.84
+-0.26 -0.25 -0.29 -0.10  0.09  0.06 -0.37 -0.53 -0.60
+-0.26 -0.26 -0.26 -0.14  0.09 -0.08 -0.38 -0.48 -0.51
+-0.26 -0.25 -0.27 -0.10 -0.19 -0.34 -0.42 -0.50 -0.53
+"""
+CAR = """
+ 0.42  0.42  0.42  0.42  0.43  0.43  0.44  0.44  0.45
+ 0.42  0.42  0.42  0.42  0.42  0.43  0.44  0.44  0.44
+ 0.42  0.42  0.42  0.42  0.42  0.43  0.44  0.44  0.44
+ 0.42  0.42  0.41  0.41  0.41  0.39  0.37  0.36  0.35
+ 0.42  0.42  0.41  0.31  0.22  0.18  0.14  0.12  0.11
+ 0.43  0.42  0.41  0.27  0.11  0.00 -0.06 -0.10 -0.12
+ 0.43  0.46  0.39  0.21  0.01 -0.20 -0.31 -0.35 -0.36
+ 0.38  0.46  0.36  0.12 -0.06 -0.35 -0.44 -0.45 -0.46
+ 0.38  0.22  0.37  0.13 -0.15 -0.43 -0.50 -0.51 -0.52
+ 0.25  0.17  0.05  0.19 -0.16 -0.53 -0.60 -0.62 -0.63
+ 0.08  0.09 -0.05 -0.14 -0.04 -0.69 -0.84 -0.86 -0.87
+-0.06 -0.10 -0.08 -0.46 -0.16 -0.74 -0.99 -1.05 -1.08
+-0.20 -0.22 -0.30 -0.42 -0.41 -0.70 -0.98 -1.07 -1.09
+-0.30 -0.32 -0.37 -0.45 -0.53 -0.61 -0.90 -1.02 -1.03
+-0.37 -0.39 -0.43 -0.49 -0.57 -0.69 -0.82 -0.92 -0.95
+-0.41 -0.43 -0.46 -0.52 -0.59 -0.68 -0.78 -0.85 -0.87
+-0.43 -0.44 -0.48 -0.53 -0.60 -0.69 -0.77 -0.83 -0.85
+"""
 CAR_SEEN_FROM = 0.4  # radians above the ground
 
 
 def dome(size: int, domain: Domain) -> Tensor:
-    """(H, W): negative towards the camera; 0 is the depth that views turn about."""
-    return _car(size) if domain == "car" else _mannequin(size)
+    """(H, W), before it is squashed into the depth range: 0 is the depth that views turn about."""
+    return drawn(half(CAR if domain == "car" else HEAD), size)
 
 
-def _car(size: int) -> Tensor:
-    """Front, bonnet, windscreen and roof, one above the other, and flanks that go back to the ground on both sides."""
-    row = np.linspace(-1, 1, size)
-
-    def by_row(curve: tuple[tuple[float, float], ...]) -> Tensor:
-        rows, values = np.array(curve).T
-        return torch.from_numpy(np.interp(row, rows, values)).float()[:, None]
-
-    x = torch.linspace(-1, 1, size).expand(size, size)
-    ground = by_row(GROUND).clamp(-GROUND_RANGE, GROUND_RANGE).expand(size, size)
-    body = by_row(CAR_PROFILE) + CAR_FLANK * (x.abs() - by_row(CAR_HALF_WIDTH)).clamp(min=0)
-    rows = torch.from_numpy((row > CAR_PROFILE[0][0]) & (row < CAR_PROFILE[-1][0]))[:, None]
-    depth = torch.where(rows, torch.minimum(body, ground), ground)
-    return torch.atanh(_blurred(depth, size // 64))
+def half(table: str) -> Tensor:
+    """The left half of a dome (rows, columns), from its table."""
+    return torch.tensor([[float(number) for number in row.split()] for row in table.strip().splitlines()])
 
 
-def _mannequin(size: int) -> Tensor:
-    """An upright egg, the chin its narrow end, before a neck, shoulders, the hair about the skull, and what is seen
-    beside the jaw, which lies behind all of them.
-    """
-    x = torch.linspace(-1, 1, size).expand(size, size)
-    y = x.T
-    ground, height, middle = torch.full_like(x, -0.23), 0.74, -0.19
-    radius = (x / (0.61 * (1 - 0.13 * y))) ** 2 + ((y + 0.12) / 0.98) ** 2
-    ground[y < -0.06] = -0.36
-    ground[(y > 0.47) & (y < 0.93)] = 0.18
-    ground[y >= 0.93] = -0.23
-    ground[(y > 0.49) & (x.abs() < 0.29)] = -0.38
-    body = middle - height * (1 - radius).clamp(min=0).sqrt()
-    return _blurred(torch.where(radius < 1, torch.minimum(body, ground), ground), 3 * size // 64)
-
-
-def _blurred(shape: Tensor, reach: int) -> Tensor:
-    """(H, W) averaged over 2 `reach` + 1 pixels: the normals of rims change over a few pixels."""
-    padded = F.pad(shape[None, None], [reach] * 4, mode="replicate")
-    return F.avg_pool2d(padded, 2 * reach + 1, stride=1)[0, 0]
+def drawn(half: Tensor, size: int) -> Tensor:
+    """(rows, columns) the left half of a symmetric shape, its last column the middle -> (H, W), bicubic."""
+    whole = torch.cat((half, half.flip(1)[:, 1:]), 1)[None, None]
+    return F.interpolate(whole, (size, size), mode="bicubic", align_corners=True)[0, 0]
 
 
 def turned_on_the_ground(view: Tensor) -> Tensor:
