@@ -1,8 +1,8 @@
 """The rough shape of an object that its learned depth starts from and is added to: the mean head, or the mean car.
 
-Both are tables of depths that were fitted to the true depth and normals of *training* people and cars by
-`python -m methods.pdr.fit_dome`, so they know what the average-depth predictor of the benchmark knows, in the canonical
-frame instead of the image's. They are the same for every image: nothing in them tells one object from another.
+Both are tables of depths that were fitted to the true depth and normals of *training* people and cars
+(`results/reference/fit_dome.py`), so they know what the benchmark's average-depth predictor knows, in the canonical
+frame, not the image's. They are the same for every image: nothing in them tells one object from another.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ HEAD = """
 -0.26 -0.25 -0.27 -0.10 -0.19 -0.34 -0.42 -0.50 -0.53
 """
 CAR = """
- 0.42  0.42  0.42  0.42  0.43  0.43  0.44  0.44  0.45
- 0.42  0.42  0.42  0.42  0.42  0.43  0.44  0.44  0.44
- 0.42  0.42  0.42  0.42  0.42  0.43  0.44  0.44  0.44
- 0.42  0.42  0.41  0.41  0.41  0.39  0.37  0.36  0.35
- 0.42  0.42  0.41  0.31  0.22  0.18  0.14  0.12  0.11
- 0.43  0.42  0.41  0.27  0.11  0.00 -0.06 -0.10 -0.12
- 0.43  0.46  0.39  0.21  0.01 -0.20 -0.31 -0.35 -0.36
- 0.38  0.46  0.36  0.12 -0.06 -0.35 -0.44 -0.45 -0.46
- 0.38  0.22  0.37  0.13 -0.15 -0.43 -0.50 -0.51 -0.52
- 0.25  0.17  0.05  0.19 -0.16 -0.53 -0.60 -0.62 -0.63
- 0.08  0.09 -0.05 -0.14 -0.04 -0.69 -0.84 -0.86 -0.87
--0.06 -0.10 -0.08 -0.46 -0.16 -0.74 -0.99 -1.05 -1.08
--0.20 -0.22 -0.30 -0.42 -0.41 -0.70 -0.98 -1.07 -1.09
--0.30 -0.32 -0.37 -0.45 -0.53 -0.61 -0.90 -1.02 -1.03
--0.37 -0.39 -0.43 -0.49 -0.57 -0.69 -0.82 -0.92 -0.95
--0.41 -0.43 -0.46 -0.52 -0.59 -0.68 -0.78 -0.85 -0.87
--0.43 -0.44 -0.48 -0.53 -0.60 -0.69 -0.77 -0.83 -0.85
+ 0.48  0.49  0.50  0.52  0.54  0.57  0.59  0.61  0.62
+ 0.48  0.48  0.50  0.52  0.54  0.57  0.59  0.61  0.62
+ 0.46  0.47  0.48  0.50  0.54  0.57  0.60  0.65  0.66
+ 0.44  0.45  0.46  0.49  0.52  0.59  0.50  0.50  0.50
+ 0.42  0.41  0.41  0.41  0.44  0.63  0.34  0.28  0.27
+ 0.39  0.37  0.36  0.46  0.51  0.64  0.16  0.06  0.05
+ 0.38  0.35  0.44  0.43  0.69  0.41 -0.13 -0.21 -0.22
+ 0.36  0.34  0.39  0.43  0.86  0.12 -0.26 -0.31 -0.32
+ 0.28  0.27  0.34  0.41  0.95 -0.13 -0.34 -0.37 -0.38
+ 0.15  0.14  0.20  0.27  0.64 -0.34 -0.50 -0.52 -0.53
+-0.03 -0.05 -0.04  0.00  0.26 -0.57 -0.72 -0.74 -0.75
+-0.19 -0.21 -0.25 -0.23 -0.02 -0.67 -0.81 -0.86 -0.88
+-0.32 -0.35 -0.42 -0.42 -0.18 -0.67 -0.81 -0.85 -0.86
+-0.40 -0.43 -0.48 -0.48 -0.41 -0.62 -0.77 -0.81 -0.83
+-0.45 -0.46 -0.49 -0.51 -0.53 -0.59 -0.71 -0.77 -0.80
+-0.47 -0.48 -0.50 -0.52 -0.56 -0.63 -0.70 -0.75 -0.77
+-0.48 -0.49 -0.50 -0.53 -0.57 -0.62 -0.69 -0.73 -0.75
 """
 CAR_SEEN_FROM = 0.4  # radians above the ground
 

@@ -49,7 +49,7 @@ class PDR(Method):
     hold: float = 0.3  # share of the training with the dome alone
     blend: float = 0.5  # share of the training after which the learned depth counts in full
     # weights of depth that keeps near the dome: an image's own share, and what a batch's have in common; published: 0
-    near_dome: float | None = None  # none: 0.3 where there is a dome
+    near_dome: float | None = None  # none: for faces 0.3, cars 1, where there is a dome
     near_dome_mean: float | None = None  # none: 5 where there is a dome
     least_diffuse: float | None = 0.5  # light that has a direction; none, published: cars 0.5, faces 0
     symmetry: float | None = None  # weight of likeness of both halves; none: for faces 1, cars 0; published: 0
@@ -219,13 +219,14 @@ class PDR(Method):
         structure = self.perceptual_weight
         if structure is None:
             structure = 0.01 if car and self.perceptual == "vgg16" else 1.0
+        own, shared = (1.0 if car else 0.3, 5.0) if self.bump else (0.0, 0.0)
         return LossWeights(
             structure=0.0 if self.perceptual == "none" else structure,
             flip=self.flip if self.flip is not None else (1.0 if car else 0.5),
             smoothness=self.smoothness if self.smoothness is not None else (0.1 if car else 0.0),
             flat_albedo=self.flat_albedo,
-            near_dome=self.near_dome if self.near_dome is not None else (0.3 if self.bump else 0.0),
-            near_dome_mean=self.near_dome_mean if self.near_dome_mean is not None else (5.0 if self.bump else 0.0),
+            near_dome=own if self.near_dome is None else self.near_dome,
+            near_dome_mean=shared if self.near_dome_mean is None else self.near_dome_mean,
             symmetry=self.symmetry if self.symmetry is not None else (0.0 if car else 1.0),
         )
 

@@ -1,9 +1,12 @@
-"""Fits a dome of `methods/pdr/dome.py` anew, from where it is: python results/reference/fit_dome.py ARTEFACT CACHE
+"""Fits a dome of `methods/pdr/dome.py` anew, from where it is:
+
+    python results/reference/fit_dome.py found|true ARTEFACT CACHE
 
 Prints the table. It is fitted to the true depth and normals of 1,600 pictures of *training* people or cars, placed
-under the views that a trained pdr (ARTEFACT, a folder under results/reference/artefacts) finds for them, its learned
-depth left out; and scored on all validation pictures. CACHE: where `python -m bench data prepare` put the pictures.
-Some three minutes on one core.
+under their true views or under those that a trained pdr finds for them (ARTEFACT, a folder under
+results/reference/artefacts), its learned depth left out; and scored on all validation pictures under the same. CACHE:
+where `python -m bench data prepare` put the pictures. Some three minutes on one core. The head's table was made with
+found views, the car's with true ones.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ SMOOTH = 10.0  # weight of squared steps: holds what few pictures show
 
 @dataclass
 class Seen:
-    """Pictures' true maps, and the views that a model finds in them."""
+    """Pictures' true maps, and their views: the true ones, or those that a model finds."""
 
     model: Model
     views: Tensor  # (N, 6)
@@ -44,9 +47,14 @@ class Seen:
     foreground: Tensor  # (N, H, W) bool
 
     @classmethod
-    def of(cls, model: Model, data: DataSet, rows: np.ndarray) -> Seen:
+    def of(cls, model: Model, data: DataSet, rows: np.ndarray, found: bool) -> Seen:
         """Those of some rows of a data set."""
-        views = torch.cat([model.decompose(x)[0].view for x in data.subset(rows).batches(100)])
+        if found:
+            views = torch.cat([model.decompose(x)[0].view for x in data.subset(rows).batches(100)])
+        else:
+            views = torch.from_numpy(np.array(data.labels["view"][rows])).float()
+            views[:, 0] -= views[:, 0].mean()  # cars are seen from above, and so is their dome
+            views[:, 5] = 0  # the model moves nothing towards the camera
         depth, normal, mask = (
             torch.from_numpy(np.asarray(data.maps[n][rows])) for n in ("depth", "normals", "foreground")
         )
@@ -86,7 +94,7 @@ def fitted(seen: Seen, degree: float) -> Tensor:
     return half.detach()
 
 
-def main(artefact: Path, cache: Path) -> None:
+def main(found: bool, artefact: Path, cache: Path) -> None:
     torch.manual_seed(0)
     made, registry = json.loads((artefact / "manifest.json").read_text()), Registry(())
     data = registry.make("dataset", made["pretrain"]["name"], {}).load(Place(64, cache, None))
@@ -95,7 +103,7 @@ def main(artefact: Path, cache: Path) -> None:
     model = encoder.eval().requires_grad_(False).model
     split = {part: np.asarray(rows) for part, rows in data.split("default").items()}
     drawn_rows = np.sort(np.random.default_rng(1).permutation(split["train"])[:PICTURES])
-    train, val = Seen.of(model, data, drawn_rows), Seen.of(model, data, split["val"])
+    train, val = (Seen.of(model, data, rows, found) for rows in (drawn_rows, split["val"]))
     half, everything = fitted(train, DEGREE[data.domain]), np.arange(len(split["val"]))
     for row in half:
         print(" ".join(f"{number:5.2f}" for number in row))
@@ -106,6 +114,6 @@ def main(artefact: Path, cache: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4 or sys.argv[1] not in ("found", "true"):
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(sys.argv[1] == "found", Path(sys.argv[2]), Path(sys.argv[3]))
