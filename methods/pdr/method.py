@@ -26,7 +26,11 @@ MOST_VALIDATION_IMAGES = 512
 
 @dataclass(frozen=True)
 class PDR(Method):
-    """Physically disentangled: depth, albedo, light, view."""
+    """Physically disentangled: depth, albedo, light, view.
+
+    Not all of it is learned without labels: depth is added to the mean head or the mean car of the embedded training
+    data, which was fitted to their true depth (`methods/pdr/dome.py`). `bump=0` is without.
+    """
 
     family: ClassVar[str] = "physical"
 
@@ -44,7 +48,7 @@ class PDR(Method):
     detail: int | None = 16  # resolution of the depth network's map; none: the image's, as published
     init: Literal["he", "published"] = "he"  # of the albedo network
     depth_init: float = 0.1  # scale of the depth network's last layer at the start; published: 1
-    bump: float = 1.0  # height of the fixed dome the depth starts from; published: 0
+    bump: float = 1.0  # height of the fixed dome, a mean head or car, the depth starts from; published: 0
     template: float = 5.0  # how many times faster the depth that all images share is learned; published: 0, none
     hold: float = 0.3  # share of the training with the dome alone
     blend: float = 0.5  # share of the training after which the learned depth counts in full
