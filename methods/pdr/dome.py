@@ -67,9 +67,9 @@ def half(table: str) -> Tensor:
     return torch.tensor([[float(number) for number in row.split()] for row in table.strip().splitlines()])
 
 
-def drawn(half: Tensor, size: int) -> Tensor:
+def drawn(left: Tensor, size: int) -> Tensor:
     """(rows, columns) the left half of a symmetric shape, its last column the middle -> (H, W), bicubic."""
-    whole = torch.cat((half, half.flip(1)[:, 1:]), 1)[None, None]
+    whole = torch.cat((left, left.flip(1)[:, 1:]), 1)[None, None]
     return F.interpolate(whole, (size, size), mode="bicubic", align_corners=True)[0, 0]
 
 
