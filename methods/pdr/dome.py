@@ -58,7 +58,7 @@ CAR_SEEN_FROM = 0.4  # radians above the ground
 
 
 def dome(size: int, domain: Domain) -> Tensor:
-    """(H, W), before it is squashed into the depth range: 0 is the depth that views turn about."""
+    """(H, W) before it is squashed into the depth range: negative towards the camera, 0 where views turn about."""
     return drawn(half(CAR if domain == "car" else HEAD), size)
 
 

@@ -52,9 +52,7 @@ class Seen:
         if found:
             views = torch.cat([model.decompose(x)[0].view for x in data.subset(rows).batches(100)])
         else:
-            views = torch.from_numpy(np.array(data.labels["view"][rows])).float()
-            views[:, 0] -= views[:, 0].mean()  # cars are seen from above, and so is their dome
-            views[:, 5] = 0  # the model moves nothing towards the camera
+            views = true_views(data, rows)
         depth, normal, mask = (
             torch.from_numpy(np.asarray(data.maps[n][rows])) for n in ("depth", "normals", "foreground")
         )
@@ -77,6 +75,24 @@ class Seen:
         return float(100 * scale_invariant_error(average, self.depth, eroded(self.foreground)).mean())
 
 
+def true_views(data: DataSet, rows: np.ndarray) -> Tensor:
+    """(n, 6), about their mean pitch: cars are seen from above, and so is their dome."""
+    views = torch.from_numpy(np.array(data.labels["view"][rows])).float()
+    views[:, 0] -= views[:, 0].mean()
+    views[:, 5] = 0  # the model moves nothing towards the camera
+    return views
+
+
+def trained(artefact: Path, cache: Path) -> tuple[Model, DataSet]:
+    """A trained pdr, and the data set that it was trained on."""
+    torch.manual_seed(0)
+    made, registry = json.loads((artefact / "manifest.json").read_text()), Registry(())
+    data = registry.make("dataset", made["pretrain"]["name"], {}).load(Place(64, cache, None))
+    encoder = registry.make("method", "pdr", made["method"]["settings"]).build(64, data.domain)
+    load_module(artefact, encoder)
+    return encoder.eval().requires_grad_(False).model, data
+
+
 def fitted(seen: Seen, degree: float) -> Tensor:
     """The left half of the dome (ROWS, COLUMNS)."""
     start = F.interpolate(seen.model.relief[None, None], (ROWS, 2 * COLUMNS - 1), mode="area")[0, 0, :, :COLUMNS]
@@ -95,12 +111,7 @@ def fitted(seen: Seen, degree: float) -> Tensor:
 
 
 def main(found: bool, artefact: Path, cache: Path) -> None:
-    torch.manual_seed(0)
-    made, registry = json.loads((artefact / "manifest.json").read_text()), Registry(())
-    data = registry.make("dataset", made["pretrain"]["name"], {}).load(Place(64, cache, None))
-    encoder = registry.make("method", "pdr", made["method"]["settings"]).build(64, data.domain)
-    load_module(artefact, encoder)
-    model = encoder.eval().requires_grad_(False).model
+    model, data = trained(artefact, cache)
     split = {part: np.asarray(rows) for part, rows in data.split("default").items()}
     drawn_rows = np.sort(np.random.default_rng(1).permutation(split["train"])[:PICTURES])
     train, val = (Seen.of(model, data, rows, found) for rows in (drawn_rows, split["val"]))
