@@ -15,8 +15,9 @@ from bench.api import BadInput, Images
 from bench.render.camera import rotation
 from methods.pdr.dome import CAR_SEEN_FROM, dome, turned_on_the_ground
 from methods.pdr.encoder import load_published, parse_blocks
+from methods.pdr.factors import Factors, LossWeights
 from methods.pdr.losses import photometric, smoothness, structure
-from methods.pdr.model import MAX_DEPTH, MIN_DEPTH, ROTATION, Factors, LossWeights, Model
+from methods.pdr.model import MAX_DEPTH, MIN_DEPTH, ROTATION, Model
 from methods.pdr.networks import ConfNet, EDDeconv, Encoder, UNetEDDeconv
 from methods.pdr.training import learned_share
 

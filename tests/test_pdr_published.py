@@ -13,9 +13,10 @@ from bench.render.camera import move
 from bench.render.raster import rasterize
 from bench.render.warp import grid_faces
 from methods.pdr import model as pdr_model
+from methods.pdr.factors import LossWeights
 from methods.pdr.loocc import contrastive
 from methods.pdr.losses import Perceptual, photometric, smoothness
-from methods.pdr.model import LossWeights, Model
+from methods.pdr.model import Model
 from methods.pdr.networks import ConfNet, EDDeconv, Encoder, UNetEDDeconv
 
 PUBLISHED = {

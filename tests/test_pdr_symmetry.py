@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from methods.pdr.model import Factors, Model
+from methods.pdr.factors import Factors
+from methods.pdr.model import Model
 from methods.pdr.symmetry import symmetry_loss
 
 SIZE = 64

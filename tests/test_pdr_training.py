@@ -13,8 +13,9 @@ from training import Killed, build, fitted, pretraining
 from bench.api import BadInput, Unavailable
 from bench.run import NotFinite, Run
 from methods.pdr import cycle, loocc, symmetry
+from methods.pdr.factors import Factors
 from methods.pdr.method import PDR
-from methods.pdr.model import Factors, Model
+from methods.pdr.model import Model
 from methods.pdr.training import EarlyStopping, Stopwatch
 
 

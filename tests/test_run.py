@@ -7,6 +7,8 @@ import time
 import pytest
 from sweep import PLUGIN, PROFILE, TASKS, bench, records, start, sweep
 
+from bench.progress import Reporter, read_progress
+
 
 def run(tmp_path, methods, *more, check=0, wait=True, out="out", cluster="debug", tasks=TASKS):
     arguments = sweep(tmp_path, methods, *more, out=out, cluster=cluster, tasks=tasks)
@@ -159,3 +161,13 @@ def test_missing_real_data_is_skipped_with_the_way_to_get_it(tmp_path):
     output = run(tmp_path, "pca", tasks="identity[dataset=att_orl]")
     assert "--data-root" in output
     assert {r["status"] for r in records(tmp_path).values()} == {"skipped"}
+
+
+def test_time_left_of_a_resumed_training_counts_what_was_done_since(tmp_path, monkeypatch):
+    clock = iter([0.0, 0.0, 100.0])
+    monkeypatch.setattr("bench.progress.time.monotonic", lambda: next(clock))
+    reporter = Reporter(tmp_path)
+    reporter.doing(["cell"], "training")
+    reporter.progress(500, 1000, "training")
+    reporter.progress(600, 1000, "training")
+    assert read_progress(tmp_path)["left"] == 400

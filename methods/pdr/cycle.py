@@ -15,10 +15,12 @@ from torch import Tensor
 
 from bench.render.shading import light_direction
 from bench.render.warp import sample
-from methods.pdr.model import ROTATION, SHIFT, Factors, Model, Rendering
-from methods.pdr.symmetry import LEAST_SHADING, places_in_view
+from methods.pdr.factors import Factors, Rendering
+from methods.pdr.model import ROTATION, SHIFT, Model
+from methods.pdr.symmetry import LEAST_SHADING, shown_by_view
 
 VIEW_SPREAD = (0.08, 0.2, 0.07, 0.003, 0.003, 0.0)  # standard deviations: rotations in radians, translations
+ENDS = 4  # pixels at the ends of a row of which its ground's colour is taken
 SLOPE_SPREAD, STRENGTH_SPREAD = 0.35, 0.15  # uniform within +- these: the light's slopes; ambient and diffuse
 
 
@@ -27,11 +29,15 @@ def textured(model: Model, x: Tensor, factors: Factors, rendering: Rendering) ->
 
     The colour of each canonical pixel is looked up where the view shows it and divided by its shading, so a
     re-rendering is as sharp as the image, however blurred the albedo network still is. `x`: (B, 3, H, W) in [0, 1];
-    `rendering`: of `factors`. What the view hides takes the colour of what hides it.
+    `rendering`: of `factors`. What the view hides takes the colour of what hides it; of cars, which are turned so far
+    that a whole side is hidden, that of the other side, where that is seen.
     """
-    seen_at, _ = places_in_view(model, factors, rendering)
-    colour = sample(x, seen_at.clamp(-1, 1))
-    return replace(factors, albedo=2 * colour / rendering.shading[:, None].clamp(min=LEAST_SHADING) - 1)
+    seen_at, seen = shown_by_view(model, factors, rendering)
+    colour = sample(x, seen_at.clamp(-1, 1)) / rendering.shading[:, None].clamp(min=LEAST_SHADING)
+    if model.upright:
+        mirrored = (seen.flip(2) & ~seen)[:, None]
+        colour = torch.where(mirrored, colour.flip(3), colour)
+    return replace(factors, albedo=2 * colour - 1)
 
 
 def drawn_view(model: Model, view: Tensor) -> Tensor:
@@ -57,7 +63,19 @@ def changed_images(model: Model, x: Tensor, factors: Factors, rendering: Renderi
     """
     view, light = drawn_view(model, factors.view), drawn_light(factors.light)
     changed = model.render(replace(textured(model, x, factors, rendering), view=view, light=light), rendering)
-    return torch.where(changed.valid[:, None], changed.image / 2 + 0.5, x).clamp(0, 1), view, light
+    image, seen = changed.image / 2 + 0.5, changed.valid[:, None]
+    if model.upright:
+        return torch.where(seen & model.on_object(changed.grid)[:, None], image, emptied(x)).clamp(0, 1), view, light
+    return torch.where(seen, image, x).clamp(0, 1), view, light
+
+
+def emptied(x: Tensor) -> Tensor:
+    """The ground and sky of pictures of cars (B, 3, H, W): each row from its left end's colour to its right end's.
+
+    Cars turn on ground that does not; were it turned with them, slanting ground would be read for turned cars.
+    """
+    across = torch.linspace(0, 1, x.shape[3], device=x.device)
+    return torch.lerp(x[..., :ENDS].mean(3, keepdim=True), x[..., -ENDS:].mean(3, keepdim=True), across)
 
 
 def cycle_loss(model: Model, image: Tensor, view: Tensor, light: Tensor) -> Tensor:

@@ -55,11 +55,24 @@ CAR = """
 -0.48 -0.49 -0.50 -0.53 -0.57 -0.62 -0.69 -0.73 -0.75
 """
 CAR_SEEN_FROM = 0.4  # radians above the ground
+CAR_STANDS = 0.75  # share of the picture above the ground that the mean car stands on
+CAR_RISES, CAR_RIM = 0.2, 2 / 64  # above the ground beside it; and share of the picture, for cars larger than the mean
 
 
 def dome(size: int, domain: Domain) -> Tensor:
     """(H, W) before it is squashed into the depth range: negative towards the camera, 0 where views turn about."""
     return drawn(half(CAR if domain == "car" else HEAD), size)
+
+
+def outline(relief: Tensor, domain: Domain) -> Tensor:
+    """(H, W) bool: where a dome (H, W) is the object; of cars not the ground and what stands around, of heads all."""
+    if domain == "face":
+        return torch.ones_like(relief, dtype=torch.bool)
+    size = len(relief)
+    car = relief < relief[:, :1] - CAR_RISES
+    car[round(CAR_STANDS * size) :] = False
+    rim = round(CAR_RIM * size)
+    return F.max_pool2d(car[None].float(), 2 * rim + 1, 1, rim)[0] > 0
 
 
 def half(table: str) -> Tensor:

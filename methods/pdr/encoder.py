@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.api import BadInput, Encoder
-from bench.render.camera import rotation
 from bench.render.shading import light_direction, normals
 from bench.render.warp import sample
 from methods.checkpoints import load_matching, part, read_checkpoint
-from methods.pdr.model import BLOCKS, MAX_DEPTH, MIN_DEPTH, Factors, Model
+from methods.pdr.factors import Factors
+from methods.pdr.model import BLOCKS, MAX_DEPTH, MIN_DEPTH, Model
 from methods.pdr.networks import authors_names
 
 TURN = 0.6  # radians of yaw of the turned cameras, and slope of the moved light
@@ -64,13 +64,15 @@ class PDREncoder(Encoder):
             "albedo": sample(factors.albedo / 2 + 0.5, seen.grid),
             "shading": sample(seen.shading[:, None], seen.grid)[:, 0],
             "reconstruction": (seen.image / 2 + 0.5).clamp(0, 1),
-            **_pose(factors.light, factors.view),
+            "light": self.model.light_in_view(factors.light, factors.view),
+            "view": factors.view,
         }
 
     def pose(self, x: Tensor) -> dict[str, Tensor]:
         """The "light" and "view" of `physical`, without rendering anything."""
         light, view = (network(x * 2 - 1)[0].float() for network in (self.model.netL, self.model.netV))
-        return _pose(self.model.canonical_light(light), self.model.scaled_view(view))
+        scaled = self.model.scaled_view(view)
+        return {"light": self.model.light_in_view(self.model.canonical_light(light), scaled), "view": scaled}
 
     def pictures(self, x: Tensor) -> dict[str, Tensor]:
         """The image put together again, its canonical factors, relit from both sides, and from turned cameras."""
@@ -92,12 +94,6 @@ class PDREncoder(Encoder):
             view = F.pad(factors.view.new_full((len(x), 1), yaw), (1, 4))
             shown[name] = self.model.render(replace(factors, view=view)).image / 2 + 0.5
         return {name: picture.clamp(0, 1) for name, picture in shown.items()}
-
-
-def _pose(light: Tensor, view: Tensor) -> dict[str, Tensor]:
-    """The light shines in the canonical frame; the view turns it together with the object."""
-    direction = torch.einsum("bij,bj->bi", rotation(view[:, :3]), light[:, 2:])
-    return {"light": torch.cat((light[:, :2], direction), 1), "view": view}
 
 
 def _relit(factors: Factors, slope: float) -> Factors:

@@ -29,7 +29,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods.pdr.model import BLOCKS, Factors, Model, Rendering
+from methods.pdr.factors import Factors, Rendering
+from methods.pdr.model import BLOCKS, Model
 from methods.simclr import colour_jitter, crop_and_flip
 
 Loocc = Literal["off", "light", "view", "both", "simclr"]

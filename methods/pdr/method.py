@@ -13,9 +13,10 @@ from bench.run import Run
 from methods.common import forward_pass, rate_at
 from methods.pdr.cycle import changed_images, cycle_loss
 from methods.pdr.encoder import PDREncoder, load_published, parse_blocks
+from methods.pdr.factors import Factors, LossWeights
 from methods.pdr.loocc import changed_image, draw_change, loocc_loss
 from methods.pdr.losses import Perceptual
-from methods.pdr.model import BLOCKS, Factors, LossWeights, Model
+from methods.pdr.model import BLOCKS, Model
 from methods.pdr.networks import initialise_he
 from methods.pdr.symmetry import symmetry_loss
 from methods.pdr.training import EarlyStopping, Stopwatch, learned_share
@@ -53,7 +54,7 @@ class PDR(Method):
     hold: float = 0.3  # share of the training with the dome alone
     blend: float = 0.5  # share of the training after which the learned depth counts in full
     # weights of depth that keeps near the dome: an image's own share, and what a batch's have in common; published: 0
-    near_dome: float | None = None  # none: for faces 0.3, cars 1, where there is a dome
+    near_dome: float | None = None  # none: for faces 0.3, cars 3, where there is a dome
     near_dome_mean: float | None = None  # none: 5 where there is a dome
     least_diffuse: float | None = 0.5  # light that has a direction; none, published: cars 0.5, faces 0
     symmetry: float | None = None  # weight of likeness of both halves; none: for faces 1, cars 0; published: 0
@@ -223,7 +224,7 @@ class PDR(Method):
         structure = self.perceptual_weight
         if structure is None:
             structure = 0.01 if car and self.perceptual == "vgg16" else 1.0
-        own, shared = (1.0 if car else 0.3, 5.0) if self.bump else (0.0, 0.0)
+        own, shared = (3.0 if car else 0.3, 5.0) if self.bump else (0.0, 0.0)
         return LossWeights(
             structure=0.0 if self.perceptual == "none" else structure,
             flip=self.flip if self.flip is not None else (1.0 if car else 0.5),

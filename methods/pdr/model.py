@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.api import Domain
-from bench.render.camera import Camera
+from bench.render.camera import Camera, rotation
 from bench.render.raster import Rasterizer
 from bench.render.shading import light_direction, normals, shade
 from bench.render.warp import canonical_grid, sample, warp_depth
-from methods.pdr.dome import dome, turned_on_the_ground
+from methods.pdr.dome import dome, outline, turned_on_the_ground
+from methods.pdr.factors import Factors, LossWeights, Rendering
 from methods.pdr.losses import Perceptual, photometric, smoothness, structure, variation
 from methods.pdr.networks import ConfNet, EDDeconv, Encoder, UNetEDDeconv
 
@@ -27,64 +28,6 @@ BLOCKS = ("depth", "albedo", "light", "view")
 MIN_DEPTH, MAX_DEPTH = 0.9, 1.1
 MARGIN = (MAX_DEPTH - MIN_DEPTH) / 2  # beyond the canonical range, views clamp depth
 ROTATION, SHIFT = math.radians(60), 0.1  # reach of the view: rotations, and translations in x and y; none in z
-
-
-@dataclass(frozen=True)
-class Factors:
-    """What an image is made of."""
-
-    depth: Tensor  # (B, H, W) canonical, MIN_DEPTH .. MAX_DEPTH
-    albedo: Tensor  # (B, 3, H, W) canonical, -1 .. 1
-    light: Tensor  # (B, 5) ambient, diffuse, unit direction in the canonical frame
-    view: Tensor  # (B, 6) rotations about x, y, z in radians, translations
-
-    def tensors(self) -> list[Tensor]:
-        """The four, in order."""
-        return [getattr(self, field.name) for field in fields(self)]
-
-    def detach(self) -> Factors:
-        """The same numbers, cut off the networks' graph."""
-        return Factors(*(tensor.detach() for tensor in self.tensors()))
-
-    def with_mirrored(self) -> Factors:
-        """2B items: these, and then these with depth and albedo flipped left-right."""
-        depth, albedo = torch.cat((self.depth, self.depth.flip(2))), torch.cat((self.albedo, self.albedo.flip(3)))
-        return Factors(depth, albedo, self.light.repeat(2, 1), self.view.repeat(2, 1))
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """An image put together from its factors, and what came on the way."""
-
-    depth: Tensor  # (B, H, W) canonical, with its border
-    normals: Tensor  # (B, H, W, 3) canonical
-    shading: Tensor  # (B, H, W) canonical
-    canonical: Tensor  # (B, 3, H, W) -1 .. 1: the canonical image
-    view_depth: Tensor  # (B, H, W) in the view, clamped to MARGIN beyond the canonical range
-    grid: Tensor  # (B, H, W, 2) where the view's pixels lie in the canonical image
-    valid: Tensor  # (B, H, W) bool: pixels that see the object
-    image: Tensor  # (B, 3, H, W) -1 .. 1 in the view, 0 where not valid
-
-    def detach(self) -> Rendering:
-        """The same, cut off the graph."""
-        return Rendering(*(getattr(self, field.name).detach() for field in fields(self)))
-
-    def first(self, count: int) -> Rendering:
-        """The first `count` items: of `Model.render_both`, the images without their mirrored explanations."""
-        return Rendering(*(getattr(self, field.name)[:count] for field in fields(self)))
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """How the terms of the loss are weighed. `structure` is that of the perceptual loss or of what stands in for it."""
-
-    structure: float = 1.0
-    flip: float = 0.5
-    smoothness: float = 0.0
-    flat_albedo: float = 0.0
-    symmetry: float = 0.0
-    near_dome: float = 0.0
-    near_dome_mean: float = 0.0
 
 
 class Model(nn.Module):
@@ -99,6 +42,7 @@ class Model(nn.Module):
 
     blend: Tensor
     relief: Tensor
+    outline: Tensor
     template: nn.Parameter | None
 
     def __init__(
@@ -132,6 +76,8 @@ class Model(nn.Module):
         self.least_diffuse = published if least_diffuse is None else least_diffuse
         self.register_buffer("blend", torch.tensor(1.0))
         self.register_buffer("relief", bump * dome(size, domain), persistent=False)
+        around = outline(self.relief, domain) if self.upright else torch.ones(size, size, dtype=torch.bool)
+        self.register_buffer("outline", around, persistent=False)
         resolution = detail or size
         self.template = nn.Parameter(torch.zeros(resolution, resolution)) if template else None
 
@@ -221,6 +167,35 @@ class Model(nn.Module):
 
     # ------------------------------------------------------------------------------------------------ factors to image
 
+    def on_object(self, grid: Tensor) -> Tensor:
+        """(B, H, W) bool: which pixels show the object, by where they lie in the canonical image (B, H, W, 2)."""
+        return sample(self.outline.to(grid).expand(len(grid), 1, -1, -1), grid.detach())[:, 0] > 0.5
+
+    def lit(self, normal: Tensor, factors: Factors) -> tuple[Tensor, Tensor]:
+        """Shading (B, H, W) of canonical normals (B, H, W, 3), and the canonical image (B, 3, H, W)."""
+        shading = shade(normal, self.light_on_object(factors))
+        if self.upright:  # the ground is not a surface of the mean car's, whose light it would settle
+            shading = torch.where(self.outline, shading, shading.detach())
+        return shading, (factors.albedo / 2 + 0.5) * shading[:, None] * 2 - 1
+
+    def light_on_object(self, factors: Factors) -> Tensor:
+        """(B, 5): the light in the canonical frame.
+
+        That of cars is stated in the camera's frame: a lamp does not turn with the car, and falls, in the frame of a
+        car turned by 60 degrees, from further aside than `canonical_light` can say.
+        """
+        if not self.upright:
+            return factors.light
+        direction = torch.einsum("bij,bi->bj", rotation(factors.view[:, :3]), factors.light[:, 2:])
+        return torch.cat((factors.light[:, :2], direction), 1)
+
+    def light_in_view(self, light: Tensor, view: Tensor) -> Tensor:
+        """(B, 5): light as `Factors` have it, in the camera's frame."""
+        if self.upright:
+            return light
+        direction = torch.einsum("bij,bj->bi", rotation(view[:, :3]), light[:, 2:])
+        return torch.cat((light[:, :2], direction), 1)
+
     def render(self, factors: Factors, known: Rendering | None = None) -> Rendering:
         """Shade the canonical object, then see it under the view. `known`: what was rendered of the same depth."""
         if known is None:
@@ -228,17 +203,19 @@ class Model(nn.Module):
             normal = normals(depth, self.camera)
         else:
             depth, normal = known.depth, known.normals
-        shading, canonical = _lit(normal, factors)
+        shading, canonical = self.lit(normal, factors)
         view_depth = warp_depth(depth, factors.view, self.camera, self.rasterizer, self.mesh_stride)
         view_depth = view_depth.clamp(MIN_DEPTH - MARGIN, MAX_DEPTH + MARGIN)
         valid = _is_seen(view_depth)
         grid = canonical_grid(view_depth, factors.view, self.camera)
+        if self.upright:  # what stands around a car does not turn with it, and would hold the view back
+            grid = torch.where(self.on_object(grid)[..., None], grid, grid.detach())
         image = sample(canonical, grid) * valid[:, None]
         return Rendering(depth, normal, shading, canonical, view_depth, grid, valid, image)
 
     def relight(self, rendering: Rendering, factors: Factors) -> Rendering:
         """As `render`, for factors whose depth and view are those that `rendering` was made of."""
-        shading, canonical = _lit(rendering.normals, factors)
+        shading, canonical = self.lit(rendering.normals, factors)
         valid = _is_seen(rendering.view_depth)
         image = sample(canonical, rendering.grid) * valid[:, None]
         return replace(rendering, shading=shading, canonical=canonical, valid=valid, image=image)
@@ -294,12 +271,6 @@ class Model(nn.Module):
             terms["flat_albedo"] = variation(factors.albedo)
             terms["loss"] = terms["loss"] + weights.flat_albedo * terms["flat_albedo"]
         return terms
-
-
-def _lit(normal: Tensor, factors: Factors) -> tuple[Tensor, Tensor]:
-    """Shading (B, H, W) of the canonical object, and its canonical image (B, 3, H, W)."""
-    shading = shade(normal, factors.light)
-    return shading, (factors.albedo / 2 + 0.5) * shading[:, None] * 2 - 1
 
 
 def _is_seen(view_depth: Tensor) -> Tensor:

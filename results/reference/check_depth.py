@@ -20,7 +20,8 @@ from torch import Tensor
 from bench.api import DataSet
 from bench.render.shading import normals
 from bench.stats import mean_intervals
-from methods.pdr.model import MAX_DEPTH, MIN_DEPTH, Factors, Model
+from methods.pdr.factors import Factors
+from methods.pdr.model import MAX_DEPTH, MIN_DEPTH, Model
 from tasks.protocols.physical import ROTATIONS, angle, average_depth, eroded, masked_mean, scale_invariant_error
 
 BATCH = 64
