@@ -12,12 +12,10 @@ from pdr_small import SIZE, small
 from training import build, fitted, pretraining
 
 from bench.api import BadInput, Images
-from bench.render.camera import rotation
-from methods.pdr.dome import CAR_SEEN_FROM, dome, turned_on_the_ground
 from methods.pdr.encoder import load_published, parse_blocks
 from methods.pdr.factors import Factors, LossWeights
 from methods.pdr.losses import photometric, smoothness, structure
-from methods.pdr.model import MAX_DEPTH, MIN_DEPTH, ROTATION, Model
+from methods.pdr.model import MAX_DEPTH, MIN_DEPTH, Model
 from methods.pdr.networks import ConfNet, EDDeconv, Encoder, UNetEDDeconv
 from methods.pdr.training import learned_share
 
@@ -123,38 +121,6 @@ class TestModel:
             expected = model.losses(both, *given)
             for name, term in model.losses(once, *given).items():
                 torch.testing.assert_close(term, expected[name], atol=1e-5, rtol=0)
-
-    def test_cars_turn_on_the_ground(self):
-        given = torch.randn(20, 6, generator=torch.Generator().manual_seed(0)) * 0.4
-        given[:, 2] = 0
-        found, none = turned_on_the_ground(given), torch.zeros(20)
-
-        def turns(*angles):
-            return rotation(torch.stack(angles, 1))
-
-        from_above = turns(given[:, 0] + CAR_SEEN_FROM, none, none)
-        expected = from_above @ turns(none, given[:, 1], none) @ turns(none - CAR_SEEN_FROM, none, none)
-        torch.testing.assert_close(rotation(found[:, :3]), expected, atol=1e-5, rtol=0)
-        assert torch.equal(found[:, 3:], given[:, 3:])
-        assert (found[:, 1] * found[:, 2] > 0)[given[:, 0] > -CAR_SEEN_FROM].all()  # upright axes stay upright
-        number, dome_only = torch.zeros(1, 6), Model(SIZE, "car", nf=4, nf_pose=4, zdim=8, bump=1.0)
-        assert dome_only.scaled_view(number).abs().max() < 1e-6
-        number[0, 2] = 1
-        dome_only.blend.fill_(0)
-        assert dome_only.scaled_view(number).abs().max() < 1e-6  # no roll yet
-        published = Model(SIZE, "car", nf=4, nf_pose=4, zdim=8)
-        assert torch.equal(published.scaled_view(number), number * ROTATION)
-
-    @pytest.mark.parametrize("size", [16, 64, 128])
-    def test_the_cars_dome_goes_back_from_bumper_to_roof_and_to_both_sides(self, size):
-        car = dome(size, "car")
-        torch.testing.assert_close(car, car.flip(1), atol=1e-5, rtol=0)
-        middle, across = car[:, size // 2], car[round(0.65 * size)]
-        bumper, bonnet, roof = (middle[round(share * size)] for share in (0.7, 0.6, 0.4))
-        assert bumper < bonnet < roof < car[0, size // 2]
-        bonnet_here, flank = across[size // 2], across[round(0.75 * size)]
-        assert flank > bonnet_here + 0.5
-        assert (across > bonnet_here - 0.05).all()
 
     def test_the_dome_is_convex_towards_the_camera_and_the_learned_part_fades_in(self):
         model = Model(SIZE, "face", nf=4, nf_pose=4, zdim=8, bump=1.0)

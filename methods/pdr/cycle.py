@@ -20,7 +20,7 @@ from methods.pdr.model import ROTATION, SHIFT, Model
 from methods.pdr.symmetry import LEAST_SHADING, shown_by_view
 
 VIEW_SPREAD = (0.08, 0.2, 0.07, 0.003, 0.003, 0.0)  # standard deviations: rotations in radians, translations
-ENDS = 4  # pixels at the ends of a row of which its ground's colour is taken
+ENDS = 1 / 16  # share of a row, at either end, of which the ground's colour is taken
 SLOPE_SPREAD, STRENGTH_SPREAD = 0.35, 0.15  # uniform within +- these: the light's slopes; ambient and diffuse
 
 
@@ -74,8 +74,9 @@ def emptied(x: Tensor) -> Tensor:
 
     Cars turn on ground that does not; were it turned with them, slanting ground would be read for turned cars.
     """
-    across = torch.linspace(0, 1, x.shape[3], device=x.device)
-    return torch.lerp(x[..., :ENDS].mean(3, keepdim=True), x[..., -ENDS:].mean(3, keepdim=True), across)
+    end = round(ENDS * x.shape[3])
+    left, right = x[..., :end].mean(3, keepdim=True), x[..., -end:].mean(3, keepdim=True)
+    return torch.lerp(left, right, torch.linspace(0, 1, x.shape[3], device=x.device))
 
 
 def cycle_loss(model: Model, image: Tensor, view: Tensor, light: Tensor) -> Tensor:

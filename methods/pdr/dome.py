@@ -64,11 +64,9 @@ def dome(size: int, domain: Domain) -> Tensor:
     return drawn(half(CAR if domain == "car" else HEAD), size)
 
 
-def outline(relief: Tensor, domain: Domain) -> Tensor:
-    """(H, W) bool: where a dome (H, W) is the object; of cars not the ground and what stands around, of heads all."""
-    if domain == "face":
-        return torch.ones_like(relief, dtype=torch.bool)
-    size = len(relief)
+def car_outline(size: int) -> Tensor:
+    """(H, W) bool: where the canonical image shows the car; elsewhere the ground and what stands on it."""
+    relief = dome(size, "car")
     car = relief < relief[:, :1] - CAR_RISES
     car[round(CAR_STANDS * size) :] = False
     rim = round(CAR_RIM * size)

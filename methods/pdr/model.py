@@ -19,7 +19,7 @@ from bench.render.camera import Camera, rotation
 from bench.render.raster import Rasterizer
 from bench.render.shading import light_direction, normals, shade
 from bench.render.warp import canonical_grid, sample, warp_depth
-from methods.pdr.dome import dome, outline, turned_on_the_ground
+from methods.pdr.dome import car_outline, dome, turned_on_the_ground
 from methods.pdr.factors import Factors, LossWeights, Rendering
 from methods.pdr.losses import Perceptual, photometric, smoothness, structure, variation
 from methods.pdr.networks import ConfNet, EDDeconv, Encoder, UNetEDDeconv
@@ -76,8 +76,8 @@ class Model(nn.Module):
         self.least_diffuse = published if least_diffuse is None else least_diffuse
         self.register_buffer("blend", torch.tensor(1.0))
         self.register_buffer("relief", bump * dome(size, domain), persistent=False)
-        around = outline(self.relief, domain) if self.upright else torch.ones(size, size, dtype=torch.bool)
-        self.register_buffer("outline", around, persistent=False)
+        outline = car_outline(size) if self.upright else torch.ones(size, size, dtype=torch.bool)
+        self.register_buffer("outline", outline, persistent=False)
         resolution = detail or size
         self.template = nn.Parameter(torch.zeros(resolution, resolution)) if template else None
 
