@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from bench.api import BadInput, Domain, Encoder, Method, Pretraining
 from bench.run import Run
-from methods.common import Decay, Precision, channels_last, forward_pass, rate_at, report_reconstruction
+from methods.common import Decay, Precision, channels_last, forward_pass, log_validation, rate_at, report_reconstruction
 
 ACTIVE = 0.01  # a latent is in use if its mean varies more than this over images (Burda et al. 2016)
 
@@ -90,6 +90,10 @@ class VAEEncoder(Encoder):
             maps.append(x)
         return maps
 
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) -> what the posterior mean is decoded to, (B, 3, H, W) in [0, 1]."""
+        return (self.net.decode(self.encode(x)["mu"]) + 1) / 2
+
     def pictures(self, x: Tensor) -> dict[str, Tensor]:
         """The reconstruction, samples of the prior, and the most active latent moved by -2 and 2."""
         mu = self.encode(x)["mu"]
@@ -141,6 +145,7 @@ def train_vae(encoder: VAEEncoder, data: Pretraining, run: Run, penalty: Penalty
                 run.log("loss", step, loss.item())
                 run.log("reconstruction", step, reconstruction.item())
                 run.log("kl_nats", step, kl_divergence(mu, log_var).item())
+            log_validation(encoder, data, run, step, steps, encoder.reconstruct)
     encoder.eval()
     mu = torch.from_numpy(run.features(encoder, data.val))
     encoder.activity.copy_(mu.var(dim=0, correction=0))

@@ -14,6 +14,7 @@ from bench.api import Encoder, Images, Pretraining
 from bench.run import ENCODE_BATCH, Run
 
 MOST_IMAGES = 256  # enough for two digits
+CURVE_POINTS = 20  # of a training's validation curve
 LINEAR_RANK = 16  # of the principal components that reconstructions are held against
 
 Precision = Literal["float32", "auto"]
@@ -89,6 +90,20 @@ def report_reconstruction(encoder: Encoder, data: Pretraining, run: Run) -> None
     run.facts["val_mse_mean_image"] = reconstruction_error(
         encoder, data.val, run, lambda x: mean.view(x.shape[1:]).expand_as(x)
     )
+
+
+def log_validation(
+    encoder: Encoder, data: Pretraining, run: Run, step: int, steps: int, reconstruct: Callable[[Tensor], Tensor]
+) -> None:
+    """The curve "val_mse", twenty points in a training of so many `steps`: `reconstruction_error` on validation images.
+
+    By it a budget of steps is judged: the loss of training batches is noisy, and holds regularisers.
+    """
+    if (step + 1) % max(steps // CURVE_POINTS, 1) and step + 1 < steps:
+        return
+    encoder.eval()
+    run.log("val_mse", step, reconstruction_error(encoder, data.val, run, reconstruct))
+    encoder.train()
 
 
 def reconstruction_error(

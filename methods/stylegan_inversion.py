@@ -19,7 +19,7 @@ from bench.api import BadInput, Domain, Encoder, Pretraining
 from bench.run import Run
 from bench.store import file_hash
 from methods.checkpoints import load_matching, part, read_checkpoint
-from methods.common import channels_last, forward_pass, rate_at, report_reconstruction
+from methods.common import channels_last, forward_pass, log_validation, rate_at, report_reconstruction
 from methods.e4e.encoder import make_encoder
 from methods.stylegan2.discriminator import LatentDiscriminator
 from methods.stylegan2.generator import Generator
@@ -188,6 +188,9 @@ class StyleGANInversion(StyleGAN2):
                 if step % 20 == 0 or step == self.encoder_steps - 1:
                     run.log("reconstruction", step, reconstruction.item())
                     run.log("code_naturalness_loss", step, natural.item())
+                log_validation(
+                    model, data, run, step, self.encoder_steps, lambda x: model.paint(model.codes(x), x.shape[-1])
+                )
         model.generator.requires_grad_(True)
         run.facts["images_seen"] += self.encoder_steps * batch
         run.facts["optimiser_steps"] += self.encoder_steps

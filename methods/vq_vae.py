@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from bench.api import BadInput, Domain, Encoder, Method, Pretraining
 from bench.run import ENCODE_BATCH, Run
-from methods.common import channels_last, forward_pass, rate_at, report_reconstruction
+from methods.common import channels_last, forward_pass, log_validation, rate_at, report_reconstruction
 
 
 class Residual(nn.Module):
@@ -107,6 +107,10 @@ class VQEncoder(Encoder):
         half = self.net.encoder[:3](x * 2 - 1)
         return [half, self.net.encoder[3:](half)]
 
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) -> what the quantised map is decoded to, (B, 3, H, W) in [0, 1]."""
+        return (self.net.decode(self.quantise(x)[0]) + 1) / 2
+
     def pictures(self, x: Tensor) -> dict[str, Tensor]:
         """The reconstruction, and a walk half-way to the next image of the batch in the space of code maps."""
         quantised, _ = self.quantise(x)
@@ -167,6 +171,7 @@ class VQVAE(Method):
                 if step % 20 == 0 or step == self.steps - 1:
                     run.log("loss", step, loss.item())
                     run.log("reconstruction", step, reconstruction.item())
+                log_validation(encoder, data, run, step, self.steps, encoder.reconstruct)
         encoder.eval()
         run.facts.update(images_seen=self.steps * min(self.batch, len(data.train)), optimiser_steps=self.steps)
         run.facts.update(codebook_use(encoder, data, run))

@@ -84,3 +84,21 @@ def test_records_say_how_far_reconstructions_are_from_linear_ones():
     assert vae.facts["val_mse_16_components"] == pca.facts["val_mse_16_components"]
     mean_error = float((data.val[:] - data.train[:].mean(dim=0)).square().mean())
     assert pca.facts["val_mse_mean_image"] == pytest.approx(mean_error, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "method", [m for m in SMALL if not isinstance(m, SimCLR)], ids=lambda method: type(method).__name__
+)
+def test_validation_curves_end_at_the_records_error_and_leave_the_training_as_it_is(method, monkeypatch):
+    data = pretraining()
+    encoder, run = fitted(method, data)
+    steps, errors = zip(*run.curves["val_mse"], strict=True)
+    assert steps == (0, 1, 2, 3)
+    assert errors[-1] == pytest.approx(run.facts["val_mse"], rel=1e-4)
+    assert len(set(errors)) > 1
+    for name in ("beta_vae", "vq_vae", "stylegan_inversion"):
+        monkeypatch.setattr(f"methods.{name}.log_validation", lambda *given: None)
+    unseen, run = fitted(method, data)
+    assert "val_mse" not in run.curves
+    for one, other in zip(encoder.state_dict().values(), unseen.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
