@@ -99,11 +99,15 @@ def log_validation(
 
     By it a budget of steps is judged: the loss of training batches is noisy, and holds regularisers.
     """
-    if (step + 1) % max(steps // CURVE_POINTS, 1) and step + 1 < steps:
-        return
-    encoder.eval()
-    run.log("val_mse", step, reconstruction_error(encoder, data.val, run, reconstruct))
-    encoder.train()
+    if is_curve_point(step, steps):
+        encoder.eval()
+        run.log("val_mse", step, reconstruction_error(encoder, data.val, run, reconstruct))
+        encoder.train()
+
+
+def is_curve_point(step: int, steps: int) -> bool:
+    """Whether to look at validation images after this step of a training."""
+    return (step + 1) % max(steps // CURVE_POINTS, 1) == 0 or step + 1 == steps
 
 
 def reconstruction_error(

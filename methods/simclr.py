@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.api import Domain, Method, Pretraining
+from bench.api import Domain, Images, Method, Pretraining
 from bench.run import Run
-from methods.common import channels_last, forward_pass
+from methods.common import MOST_IMAGES, channels_last, forward_pass, is_curve_point
 from methods.timm import TimmEncoder
 
 
@@ -116,8 +116,22 @@ class SimCLR(Method):
                 schedule.step()
                 if step % 20 == 0 or step == self.steps - 1:
                     run.log("loss", step, loss.item())
+                if is_curve_point(step, self.steps):
+                    run.log("val_loss", step, self.validation_loss(encoder, head, data.val, run))
         encoder.eval()
         run.facts.update(images_seen=self.steps * min(self.batch, len(data.train)), optimiser_steps=self.steps)
+
+    @torch.no_grad()
+    def validation_loss(self, encoder: TimmEncoder, head: nn.Module, images: Images, run: Run) -> float:
+        """The loss of the first validation images, in batches of the training's size, as it depends on that."""
+        encoder.eval()
+        losses = []
+        for start in range(0, max(min(len(images), MOST_IMAGES) - self.batch + 1, 1), self.batch):
+            x = images[start : start + self.batch].to(run.device)
+            a, b = (head(encoder.represent(self.view(x))) for _ in range(2))
+            losses.append(nt_xent(a, b, self.temperature).item())
+        encoder.train()
+        return sum(losses) / len(losses)
 
     def view(self, x: Tensor) -> Tensor:
         """One random view of every image."""

@@ -58,6 +58,9 @@ def test_simclr_resumes_and_learns(tmp_path):
     encoder, run = fitted(SimCLR(model=TINY, steps=25, batch=32), data)
     losses = [value for _, value in run.curves["loss"]]
     assert losses[-1] < losses[0]
+    validation = [value for _, value in run.curves["val_loss"]]
+    assert len(validation) == 25
+    assert validation[-1] < validation[0]
     assert_batch_independent(encoder, data.val)
     assert [m.shape[-1] for m in encoder.pyramid(data.val[:1])] == [16, 8, 4, 2, 1]
 
