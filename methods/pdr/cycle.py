@@ -12,14 +12,17 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from bench.render.shading import light_direction
 from bench.render.warp import sample
+from methods.pdr.dome import turned_on_the_ground
 from methods.pdr.factors import Factors, Rendering
 from methods.pdr.model import ROTATION, SHIFT, Model
 from methods.pdr.symmetry import LEAST_SHADING, shown_by_view
 
 VIEW_SPREAD = (0.08, 0.2, 0.07, 0.003, 0.003, 0.0)  # standard deviations: rotations in radians, translations
+CAR_TURN_REACH, CAR_ABOVE_SPREAD = 0.8, 0.1  # radians: uniform within +- this; standard deviation
 ENDS = 1 / 16  # share of a row, at either end, of which the ground's colour is taken
 SLOPE_SPREAD, STRENGTH_SPREAD = 0.35, 0.15  # uniform within +- these: the light's slopes; ambient and diffuse
 
@@ -41,7 +44,16 @@ def textured(model: Model, x: Tensor, factors: Factors, rendering: Rendering) ->
 
 
 def drawn_view(model: Model, view: Tensor) -> Tensor:
-    """(B, 6): the view of another image of the batch, moved a little."""
+    """(B, 6): the view of another image of the batch, moved a little; of cars, one from all sides.
+
+    Cars are turned so far that a wrong view leaves little of them to see. Were their views drawn about those found,
+    these would teach themselves: they all ended at the bounds.
+    """
+    if model.upright:
+        rolled = model.known_of_views()[2] * torch.randn_like(view[:, 2]) * VIEW_SPREAD[2]
+        above = torch.randn_like(rolled) * CAR_ABOVE_SPREAD
+        turn = (torch.rand_like(rolled) * 2 - 1) * CAR_TURN_REACH
+        return turned_on_the_ground(F.pad(torch.stack((above, turn, rolled), 1), (0, 3)))
     spread = view.new_tensor(VIEW_SPREAD) * model.known_of_views()
     return view[torch.randperm(len(view))] + torch.randn_like(view) * spread
 
