@@ -130,3 +130,14 @@ def test_ground_stays_where_it_is_when_a_car_is_seen_from_elsewhere(model, truth
     torch.testing.assert_close(image[..., :8, :], ground[..., :8, :])
     torch.testing.assert_close(cycle.emptied(x), ground)
     assert ((image - ground).abs().amax(1) > 0.05).flatten(1).float().mean(1).min() > 0.05  # the cars
+
+
+def test_cars_are_drawn_from_all_sides_wherever_they_were_found(model):
+    torch.manual_seed(0)
+    found = turned_on_the_ground(torch.zeros(2000, 6))
+    found[:, 1] = 1.0
+    drawn = cycle.drawn_view(model, found)
+    assert drawn[:, 1].mean().abs() < 0.05
+    assert 0.3 < drawn[:, 1].std() < 0.6
+    assert drawn[:, 1].abs().max() < ROTATION
+    assert (drawn[:, 3:] == 0).all()
