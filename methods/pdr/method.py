@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -54,8 +55,8 @@ class PDR(Method):
     hold: float = 0.3  # share of the training with the dome alone
     blend: float = 0.5  # share of the training after which the learned depth counts in full
     # weights of depth that keeps near the dome: an image's own share, and what a batch's have in common; published: 0
-    near_dome: float | None = None  # none: for faces 0.3, cars 3, where there is a dome
-    near_dome_mean: float | None = None  # none: 5 where there is a dome
+    near_dome: float | None = None  # none: for faces 0.3, cars 10, where there is a dome
+    near_dome_mean: float | None = None  # none: for faces 5, cars 20, where there is a dome
     least_diffuse: float | None = 0.5  # light that has a direction; none, published: cars 0.5, faces 0
     symmetry: float | None = None  # weight of likeness of both halves; none: for faces 1, cars 0; published: 0
     cycle: float = 2.0  # weight of reading changed view and light back off re-renderings; published: 0
@@ -118,7 +119,7 @@ class PDR(Method):
         loss_weights = self.loss_weights(data.domain)
         perceptual = Perceptual.from_file(self.vgg).to(run.device) if self.perceptual == "vgg16" else None
         optimiser = self.optimiser(model)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(self.decay, step, self.steps))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, [self.rate(group) for group in optimiser.param_groups])
         best, watch = EarlyStopping(), Stopwatch(run.device)
         every = self.validate_every or max(len(data.train) // self.batch, 1)
         model.train()
@@ -224,7 +225,7 @@ class PDR(Method):
         structure = self.perceptual_weight
         if structure is None:
             structure = 0.01 if car and self.perceptual == "vgg16" else 1.0
-        own, shared = (3.0 if car else 0.3, 5.0) if self.bump else (0.0, 0.0)
+        own, shared = ((10.0, 20.0) if car else (0.3, 5.0)) if self.bump else (0.0, 0.0)
         return LossWeights(
             structure=0.0 if self.perceptual == "none" else structure,
             flip=self.flip if self.flip is not None else (1.0 if car else 0.5),
@@ -236,10 +237,22 @@ class PDR(Method):
         )
 
     def optimiser(self, model: Model) -> torch.optim.Adam:
-        """Adam; the template, which every image pulls at, takes longer steps and is not pulled back to the dome."""
-        networks = [tensor for name, tensor in model.named_parameters() if name != "template"]
-        groups: list[dict[str, object]] = [{"params": networks}]
+        """Adam; the template, which every image pulls at, takes longer steps and is not pulled back to the dome.
+
+        The views of cars are learned while the dome is held, and kept then: learned on, they spread without end, as the
+        further a car is over-turned, the less of its side is left in the re-renderings that views are read from.
+        """
+        apart = ("template", *(["netV"] if model.upright else []))
+        networks = [tensor for name, tensor in model.named_parameters() if name.split(".")[0] not in apart]
+        groups: list[dict[str, Any]] = [{"params": networks, "end": self.steps}]
         if model.template is not None:
-            groups.append({"params": [model.template], "lr": self.template * self.lr, "weight_decay": 0.0})
+            template = {"params": [model.template], "lr": self.template * self.lr, "weight_decay": 0.0}
+            groups.append({**template, "end": self.steps})
+        if model.upright:
+            groups.append({"params": list(model.netV.parameters()), "end": max(round(self.hold * self.steps), 1)})
         # fused: 5 for 17 ms on a CPU, of steps of 300
         return torch.optim.Adam(groups, lr=self.lr, weight_decay=self.weight_decay, fused=True)
+
+    def rate(self, group: dict[str, Any]) -> Callable[[int], float]:
+        """Factor of the learning rate of some parameters by step: as `decay` says until their "end", 0 from then on."""
+        return lambda step: rate_at(self.decay, step, group["end"]) if step < group["end"] else 0.0
