@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
+from pdr_small import SIZE as SMALL
+from pdr_small import small
 from torch import Tensor
+from training import pretraining
 
 from bench.render.camera import rotation
+from bench.run import Run
 from methods.pdr import cycle
 from methods.pdr.dome import CAR_SEEN_FROM, car_outline, dome, turned_on_the_ground
 from methods.pdr.factors import Factors
@@ -130,6 +135,28 @@ def test_ground_stays_where_it_is_when_a_car_is_seen_from_elsewhere(model, truth
     torch.testing.assert_close(image[..., :8, :], ground[..., :8, :])
     torch.testing.assert_close(cycle.emptied(x), ground)
     assert ((image - ground).abs().amax(1) > 0.05).flatten(1).float().mean(1).min() > 0.05  # the cars
+
+
+@pytest.mark.parametrize(("domain", "hold", "kept"), [("car", 0.5, True), ("car", 0.0, False), ("face", 0.5, False)])
+def test_views_of_cars_are_kept_once_the_mean_car_no_longer_is(domain, hold, kept, tmp_path, monkeypatch):
+    seen = []
+    step = torch.optim.Adam.step
+
+    def noted(optimiser, *given):
+        step(optimiser, *given)
+        seen.append([tensor.detach().clone() for tensor in encoder.model.netV.parameters()])
+
+    monkeypatch.setattr(torch.optim.Adam, "step", noted)
+    method, data = (
+        small(steps=4, hold=hold, blend=0.75, loocc="off", decay="constant"),
+        replace(pretraining(16, SMALL), domain=domain),
+    )
+    torch.manual_seed(0)
+    encoder = method.build(SMALL, domain)
+    method.fit(encoder, data, Run(seed=0, scratch=tmp_path))
+    changed = [any(not torch.equal(a, b) for a, b in zip(*pair, strict=True)) for pair in pairwise(seen)]
+    assert changed[0]
+    assert changed[1:] == [not kept] * 2
 
 
 def test_cars_are_drawn_from_all_sides_wherever_they_were_found(model):

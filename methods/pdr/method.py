@@ -249,7 +249,7 @@ class PDR(Method):
             template = {"params": [model.template], "lr": self.template * self.lr, "weight_decay": 0.0}
             groups.append({**template, "end": self.steps})
         if model.upright:
-            groups.append({"params": list(model.netV.parameters()), "end": max(round(self.hold * self.steps), 1)})
+            groups.append({"params": list(model.netV.parameters()), "end": round(self.hold * self.steps) or self.steps})
         # fused: 5 for 17 ms on a CPU, of steps of 300
         return torch.optim.Adam(groups, lr=self.lr, weight_decay=self.weight_decay, fused=True)
 
