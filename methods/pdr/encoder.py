@@ -13,6 +13,7 @@ from bench.api import BadInput, Encoder
 from bench.render.shading import light_direction, normals
 from bench.render.warp import sample
 from methods.checkpoints import load_matching, part, read_checkpoint
+from methods.pdr.dome import turned_on_the_ground
 from methods.pdr.factors import Factors
 from methods.pdr.model import BLOCKS, MAX_DEPTH, MIN_DEPTH, Model
 from methods.pdr.networks import authors_names
@@ -92,6 +93,7 @@ class PDREncoder(Encoder):
             shown[name] = self.model.relight(seen, _relit(factors, slope)).image / 2 + 0.5
         for name, yaw in (("turned_left", -TURN), ("turned_right", TURN)):
             view = F.pad(factors.view.new_full((len(x), 1), yaw), (1, 4))
+            view = turned_on_the_ground(view) if self.model.upright else view
             shown[name] = self.model.render(replace(factors, view=view)).image / 2 + 0.5
         return {name: picture.clamp(0, 1) for name, picture in shown.items()}
 
