@@ -239,8 +239,9 @@ class PDR(Method):
     def optimiser(self, model: Model) -> torch.optim.Adam:
         """Adam; the template, which every image pulls at, takes longer steps and is not pulled back to the dome.
 
-        The views of cars are learned while the dome is held, and kept then: learned on, they spread without end, as the
-        further a car is over-turned, the less of its side is left in the re-renderings that views are read from.
+        The views of cars are learned while the dome is held, and kept then: learned on, they spread up to their bounds,
+        presumably as the further a car is over-turned, the less of its side is left in the re-renderings that views are
+        read from (results/reference/lab.md).
         """
         apart = ("template", *(["netV"] if model.upright else []))
         networks = [tensor for name, tensor in model.named_parameters() if name.split(".")[0] not in apart]
