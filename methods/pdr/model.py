@@ -208,7 +208,7 @@ class Model(nn.Module):
         view_depth = view_depth.clamp(MIN_DEPTH - MARGIN, MAX_DEPTH + MARGIN)
         valid = _is_seen(view_depth)
         grid = canonical_grid(view_depth, factors.view, self.camera)
-        if self.upright:  # what stands around a car does not turn with it, and would hold the view back
+        if self.upright and torch.is_grad_enabled():  # no view learns by what stands around: it does not turn
             grid = torch.where(self.on_object(grid)[..., None], grid, grid.detach())
         image = sample(canonical, grid) * valid[:, None]
         return Rendering(depth, normal, shading, canonical, view_depth, grid, valid, image)
