@@ -31,7 +31,7 @@ class Reporter:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._last = 0.0
-        self._what = ("", 0)
+        self._stage = ("", 0)
         self._since = (0.0, 0)  # when the present stage began, and how much of it was done by then
         self._gone = threading.Event()
 
@@ -61,8 +61,8 @@ class Reporter:
     def progress(self, done: int, total: int, what: str) -> None:
         """Leave a line for whoever watches, twice a second at most."""
         now = time.monotonic()
-        if (what, total) != self._what:  # a resumed training begins in its midst
-            self._what, self._since = (what, total), (now, done)
+        if (what, total) != self._stage:  # a resumed training begins in its midst
+            self._stage, self._since = (what, total), (now, done)
         elif done < total and now - self._last < _REPORT_SECONDS:
             return
         self._last = now

@@ -35,9 +35,9 @@ class Model(nn.Module):
 
     `detail`: resolution of the depth network's map. `bump`: height of a fixed dome towards the camera that is added to
     the depth network's map, 0 as published. `template`: also learn the depth that all images share, as a map of the
-    depth network's resolution; not published. Cars with a dome stand on the ground (`scaled_view`). `least_diffuse`:
-    0 .. 1, none: as published. `blend` (a buffer) is how much of the learned depth, of asymmetric albedo and of
-    translation counts.
+    depth network's resolution; not published. Cars with a dome stand on the ground (`scaled_view`), under a light
+    that does not turn with them (`light_on_object`). `least_diffuse`: 0 .. 1, none: as published. `blend` (a buffer)
+    is how much of the learned depth, of asymmetric albedo and of translation counts.
     """
 
     blend: Tensor
@@ -186,15 +186,11 @@ class Model(nn.Module):
         """
         if not self.upright:
             return factors.light
-        direction = torch.einsum("bij,bi->bj", rotation(factors.view[:, :3]), factors.light[:, 2:])
-        return torch.cat((factors.light[:, :2], direction), 1)
+        return _turned(factors.light, rotation(factors.view[:, :3]).transpose(1, 2))
 
     def light_in_view(self, light: Tensor, view: Tensor) -> Tensor:
         """(B, 5): light as `Factors` have it, in the camera's frame."""
-        if self.upright:
-            return light
-        direction = torch.einsum("bij,bj->bi", rotation(view[:, :3]), light[:, 2:])
-        return torch.cat((light[:, :2], direction), 1)
+        return light if self.upright else _turned(light, rotation(view[:, :3]))
 
     def render(self, factors: Factors, known: Rendering | None = None) -> Rendering:
         """Shade the canonical object, then see it under the view. `known`: what was rendered of the same depth."""
@@ -271,6 +267,11 @@ class Model(nn.Module):
             terms["flat_albedo"] = variation(factors.albedo)
             terms["loss"] = terms["loss"] + weights.flat_albedo * terms["flat_albedo"]
         return terms
+
+
+def _turned(light: Tensor, turn: Tensor) -> Tensor:
+    """(B, 5) light, its direction times `turn` (B, 3, 3)."""
+    return torch.cat((light[:, :2], torch.einsum("bij,bj->bi", turn, light[:, 2:])), 1)
 
 
 def _is_seen(view_depth: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ beforehand. CACHE: where `python -m bench data prepare` put the pictures. Eight 
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -150,7 +150,10 @@ def main(method: str, dataset: str, cache: Path, trials: int, share: float) -> N
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (4, 5, 6) or sys.argv[1] not in SPACES or sys.argv[2] not in TASKS:
-        sys.exit(__doc__)
-    trials, share = [*sys.argv[4:], *("8", "0.25")[len(sys.argv) - 4 :]]
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(trials), float(share))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("method", choices=SPACES)
+    parser.add_argument("dataset", choices=TASKS)
+    parser.add_argument("cache", type=Path)
+    parser.add_argument("trials", type=int, nargs="?", default=8)
+    parser.add_argument("share", type=float, nargs="?", default=0.25)
+    main(**vars(parser.parse_args()))
