@@ -214,7 +214,7 @@ class Job:
 
     def _provenance(self) -> dict[str, Any]:
         return {
-            "device": str(self.device),
+            "device": f"cuda: {torch.cuda.get_device_name()}" if self.device.type == "cuda" else "cpu",
             "versions": {"python": platform.python_version(), **{p: v for p in _PACKAGES if (v := _version(p))}},
             "git": self.payload["git"],
             "time": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -146,6 +146,7 @@ class TestModel:
         model.blend.fill_(0)
         assert (model.scaled_view(number)[0, 3:] == 0).all()
         assert learned_share(0, 1, 0.3, 0.6) == learned_share(0, 9, 0.0, 0.0) == 1  # too short, and no curriculum
+        assert learned_share(3, 9, 0.5, 0.5) == 0 and learned_share(4, 9, 0.5, 0.5) == 1  # let go of at once
 
 
 class TestLosses:

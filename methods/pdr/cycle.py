@@ -22,7 +22,7 @@ from methods.pdr.model import ROTATION, SHIFT, Model
 from methods.pdr.symmetry import LEAST_SHADING, shown_by_view
 
 VIEW_SPREAD = (0.08, 0.2, 0.07, 0.003, 0.003, 0.0)  # standard deviations: rotations in radians, translations
-CAR_TURN_REACH, CAR_ABOVE_SPREAD = 0.8, 0.1  # radians: uniform within +- this; standard deviation
+CAR_TURN_REACH, CAR_ABOVE_SPREAD = 1.0, 0.1  # radians: uniform within +- this; standard deviation
 ENDS = 1 / 16  # share of a row, at either end, of which the ground's colour is taken
 SLOPE_SPREAD, STRENGTH_SPREAD = 0.35, 0.15  # uniform within +- these: the light's slopes; ambient and diffuse
 

@@ -67,4 +67,4 @@ def learned_share(step: int, steps: int, hold: float, blend: float) -> float:
     progress = (step + 1) / steps
     if progress >= blend:
         return 1.0
-    return max(progress - hold, 0.0) / (blend - hold)
+    return (progress - hold) / (blend - hold) if progress > hold else 0.0

@@ -129,6 +129,8 @@ def main(method: str, dataset: str, cache: Path, trials: int, share: float) -> N
         if (method, dataset, str(trial), str(share)) in done:
             continue
         settings, began = trial_settings(method, trial, share), time.monotonic()
+        if settings in [trial_settings(method, earlier, share) for earlier in range(trial)]:
+            continue  # the same draw twice
         learner = registry.make("method", method, settings)
         torch.manual_seed(0)
         encoder = learner.build(64, data.domain)
