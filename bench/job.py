@@ -119,9 +119,9 @@ class Job:
             pretraining, target = self._training_data(method, cells)
             run = self._new_run(self.home)
             run.target = target
-            start = time.monotonic()
             self.reporter.doing([c["key"] for c in cells], "training")
             torch.manual_seed(payload["seed"])
+            run.began = time.monotonic()
             method.fit(encoder, pretraining, run)
             manifest = {
                 "key": key,
@@ -130,7 +130,7 @@ class Job:
                 "pretrain": {**payload["pretrain"], "images": len(pretraining.train)},
                 "image_size": size,
                 "seed": payload["seed"],
-                "seconds": time.monotonic() - start,
+                "seconds": run.seconds_before + time.monotonic() - run.began,
                 "facts": spelled(run.facts),
                 "parameters": sum(p.numel() for p in encoder.parameters()),
                 **self._provenance(),

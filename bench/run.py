@@ -81,6 +81,8 @@ class Run:
     feature_cache: FeatureCache = field(default_factory=dict)  # shared by the cells of a job
     feature_dim: int | None = None  # of the representation, once it was asked for
     encode_seconds: float = 0.0
+    seconds_before: float = 0.0  # of training, in the lives before this one
+    began: float = field(default_factory=time.monotonic)
     requests: Requests = field(default_factory=Requests)
     shelf: Shelf | None = None  # of parts that methods have in common
     source: str = ""  # fingerprint of the code: checkpoints of other code are not gone on from
@@ -200,6 +202,7 @@ class Run:
             "source": self.source,
             "curves": self.curves,
             "facts": self.facts,
+            "seconds": self.seconds_before + time.monotonic() - self.began,
             "state": {k: v.state_dict() for k, v in state.items()},
         }
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
@@ -216,4 +219,5 @@ class Run:
             part.load_state_dict(content["state"][name])
         self.curves = {name: [tuple(point) for point in curve] for name, curve in content["curves"].items()}
         self.facts = content["facts"]
+        self.seconds_before = content["seconds"]
         return int(content["step"])

@@ -50,12 +50,12 @@ class Shelf:
                 _add(load_module(place, module), run)
                 return
             facts, curves = dict(run.facts), set(run.curves)
-            start = time.monotonic()
+            start, earlier = time.monotonic(), run.seconds_before
             torch.manual_seed(run.seed)
             train()
             manifest = {
                 "key": key,
-                "seconds": time.monotonic() - start,
+                "seconds": time.monotonic() - start + run.seconds_before - earlier,
                 "facts": {name: _less(value, facts.get(name)) for name, value in run.facts.items()},
                 "curves": {name: curve for name, curve in run.curves.items() if name not in curves},
             }

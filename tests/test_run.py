@@ -107,6 +107,7 @@ def test_a_killed_run_resumes_to_the_same_result(tmp_path):
     run(tmp_path, method, cluster="local")
     steps = [int(line) for line in diary.read_text().split()]
     assert set(steps) == set(range(80)) and len(steps) < 80 + killed_at - 10, "it started over instead of resuming"
+    assert all(r["seconds"]["fit"] >= 80 * 0.05 for r in records(tmp_path).values()), "the first life was not counted"
     diary.unlink()
     run(tmp_path, method, out="whole")
     assert main_scores(records(tmp_path)) == main_scores(records(tmp_path, "whole"))
