@@ -90,7 +90,7 @@ class PDREncoder(Encoder):
             "shading": (seen.shading / brightest)[:, None].expand(-1, 3, -1, -1),
         }
         for name, slope in (("relit_left", -TURN), ("relit_right", TURN)):
-            shown[name] = self.model.relight(seen, _relit(factors, slope)).image / 2 + 0.5
+            shown[name] = self.model.relight(seen, relit(factors, slope)).image / 2 + 0.5
         for name, yaw in (("turned_left", -TURN), ("turned_right", TURN)):
             view = F.pad(factors.view.new_full((len(x), 1), yaw), (1, 4))
             view = turned_on_the_ground(view) if self.model.upright else view
@@ -98,8 +98,8 @@ class PDREncoder(Encoder):
         return {name: picture.clamp(0, 1) for name, picture in shown.items()}
 
 
-def _relit(factors: Factors, slope: float) -> Factors:
-    """The same under light that falls sideways."""
+def relit(factors: Factors, slope: float) -> Factors:
+    """The same under light that falls sideways: `slope` (x per z) to the right, in the frame of `Factors`' light."""
     direction = light_direction(factors.light.new_tensor([[slope, 0.0]]).expand(len(factors.light), 2))
     return replace(factors, light=torch.cat((factors.light[:, :2], direction), 1))
 
