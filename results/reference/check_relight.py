@@ -49,7 +49,8 @@ def main(artefact: Path, cache: Path) -> None:
     strength = correlation * model_ratio.std() / truth.std()
     print(f"validation, log of left over right: correlation {correlation:.2f}, model's per truth's {strength:.2f}")
     for number, name in enumerate(("ambient", "diffuse")):
-        print(f"validation, {name}: found {factors.light[:, number].mean():.2f}, true {strengths[:, number].mean():.2f}")
+        found, true = factors.light[:, number].mean(), strengths[:, number].mean()
+        print(f"validation, {name}: found {found:.2f}, true {true:.2f}")
 
 
 if __name__ == "__main__":
