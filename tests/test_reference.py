@@ -44,9 +44,12 @@ def test_the_readme_shows_the_reference_tables(name):
 def test_the_readme_names_the_command_and_shows_pictures_that_are_there():
     import re
 
-    pictures = re.findall(r"\]\((results/reference/[^)]+)\)", README)
-    assert len([p for p in pictures if p.endswith(".png")]) >= 2
-    assert all((ROOT / path).exists() for path in pictures)
+    links = re.findall(r"\]\((results/reference/[^)#]+)(?:#([^)]+))?\)", README)
+    assert len([path for path, _ in links if path.endswith(".png")]) >= 2
+    assert all((ROOT / path).exists() for path, _ in links)
+    for path, anchor in links:
+        headings = re.findall(r"^#+ (.+)$", (ROOT / path).read_text(), re.M) if anchor else []
+        assert not anchor or anchor in {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
     assert "python -m bench run --methods all --tasks all" in README
 
 
