@@ -82,7 +82,7 @@ class Run:
     feature_dim: int | None = None  # of the representation, once it was asked for
     encode_seconds: float = 0.0
     seconds_before: float = 0.0  # of training, in the lives before this one
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=time.monotonic)  # this life's training
     requests: Requests = field(default_factory=Requests)
     shelf: Shelf | None = None  # of parts that methods have in common
     source: str = ""  # fingerprint of the code: checkpoints of other code are not gone on from
