@@ -5,7 +5,8 @@ the data set's pre-training images with SHARE (a quarter) of the profile's steps
 cars, who stand in for the test part: nothing here sees a test image. One line a trial is added to trials.csv beside
 this file, and a trial that stands there already is not done again. What wins is the mean of the scores, decided
 beforehand. What stands in trials.csv set today's profile, and was tried with the steps and batches of the profile
-before (lab.md): move it away to begin another round. CACHE: where `python -m bench data prepare` put the pictures. Eight trials by default.
+before (lab.md): move it away to begin another round. CACHE: where `python -m bench data prepare` put the pictures.
+Eight trials by default.
 """
 
 from __future__ import annotations
